@@ -1,0 +1,76 @@
+"""Neural tangent kernels and linearized training, in JAX.
+
+Reading order: activations, networks, gram, empirical, linearization, spectra, dynamics, training, diagnostics, datasets,
+plotting. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and
+`ntk.exercises` stay modules.
+"""
+
+from . import datasets, exercises, plotting
+from .activations import (
+    Activation,
+    abrelu,
+    abs,
+    by_quadrature,
+    cos,
+    erf,
+    exp,
+    gaussian,
+    gelu,
+    identity,
+    leaky_relu,
+    monomial,
+    polynomial,
+    rbf,
+    relu,
+    sign,
+    sin,
+    softplus,
+    swish,
+    tanh,
+)
+from .diagnostics import (
+    Estimate,
+    ParameterChange,
+    PowerLaw,
+    centered_alignment,
+    estimate,
+    kernel_alignment,
+    linearization_error,
+    parameter_change,
+    power_law,
+    relative_change,
+    target_alignment,
+)
+from .dynamics import (
+    EnsemblePrediction,
+    GradientFlow,
+    HeavyBall,
+    Prediction,
+    gradient_descent,
+    gradient_flow,
+    heavy_ball,
+    max_learning_rate,
+    predict,
+    predict_ensemble,
+    solve_flow,
+)
+from .empirical import empirical_ntk, jacobian_contraction, layerwise, ntk_operator, ntk_vector_products
+from .gram import as_matrix, diagonal, gram, trace_outputs
+from .linearization import linearize, scaled, taylor_expand
+from .networks import (
+    Dense,
+    Elementwise,
+    Flatten,
+    Identity,
+    KernelState,
+    LayerNorm,
+    Residual,
+    Serial,
+    infinite_nngp,
+    infinite_ntk,
+    mlp,
+)
+from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
+from .training import Trajectory, cross_entropy, squared_loss, train
+
+__version__ = "0.1.0"

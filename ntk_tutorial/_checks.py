@@ -1,0 +1,67 @@
+"""What the package refuses, in one place: each message says what happened, what was received, and what to do."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def is_concrete(*arrays) -> bool:
+    """Whether values can be looked at: not while JAX traces a function."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arrays))
+
+
+def check_finite(**trees) -> None:
+    for name, tree in trees.items():
+        for leaf in jax.tree.leaves(tree):
+            if is_concrete(leaf) and not bool(jnp.all(jnp.isfinite(leaf))):
+                bad = int(jnp.sum(~jnp.isfinite(leaf)))
+                raise ValueError(
+                    f"{name} holds {bad} non-finite value(s) of {np.size(leaf)}: remove or repair them first "
+                    f"(jax.config.update('jax_debug_nans', True) finds where they arise)"
+                )
+
+
+def check_floating(**arrays) -> None:
+    for name, array in arrays.items():
+        dtype = jnp.asarray(array).dtype
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(f"{name} has dtype {dtype}: a real floating dtype is needed, convert with {name}.astype(float)")
+
+
+def check_same_example_shape(x1, x2) -> None:
+    if x1.shape[1:] != x2.shape[1:]:
+        raise ValueError(
+            f"x1 holds examples of shape {x1.shape[1:]} and x2 of shape {x2.shape[1:]}: they must agree "
+            f"(the first axis counts examples)"
+        )
+
+
+def check_kernel_matrix(kernel, name: str = "ntk_train", tolerance: float | None = None) -> None:
+    """A square, symmetric, positive semi-definite (n, n) matrix, up to rounding."""
+    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
+        raise ValueError(
+            f"{name} must be a square matrix, got shape {kernel.shape}: a kernel of shape (n, n, k, k) "
+            f"goes through as_matrix or trace_outputs first"
+        )
+    check_finite(**{name: kernel})
+    if not is_concrete(kernel):
+        return
+    tolerance = 100 * kernel.shape[0] * float(jnp.finfo(kernel.dtype).eps) if tolerance is None else tolerance
+    scale = float(jnp.max(jnp.abs(kernel)))
+    asymmetry = float(jnp.max(jnp.abs(kernel - kernel.T)))
+    if asymmetry > max(tolerance, 1e-6) * scale:
+        raise ValueError(f"{name} is not symmetric: entries differ from their transposes by up to {asymmetry:.3g}")
+
+
+def check_positive(eigenvalues, name: str = "ntk_train") -> None:
+    """Eigenvalues in descending order may dip below zero by rounding only."""
+    if not is_concrete(eigenvalues):
+        return
+    lowest, highest = float(eigenvalues[-1]), float(eigenvalues[0])
+    if lowest < -1e3 * len(eigenvalues) * float(jnp.finfo(eigenvalues.dtype).eps) * max(highest, 0.0) or highest < 0:
+        raise ValueError(
+            f"{name} is not positive semi-definite: eigenvalues run from {lowest:.3g} to {highest:.3g}. "
+            f"Compute the kernel in float64, or check that both arguments of gram were the same data"
+        )

@@ -1,0 +1,265 @@
+"""Activation functions and their Gaussian averages, which is all an infinitely wide network sees of them.
+
+For a centred Gaussian pair (u, v) with E[u²] = q11, E[uv] = q12, E[v²] = q22, the *dual* of an activation φ is
+E[φ(u) φ(v)], and the dual of its derivative is E[φ'(u) φ'(v)] [Daniely, Frostig & Singer 2016, section 4.2].
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+Covariance = Float[Array, "*shape"]
+Dual = Callable[[Covariance, Covariance, Covariance], Covariance]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation with its duals.
+
+    Attributes:
+        fn: φ, applied elementwise.
+        dual: (q11, q12, q22) -> E[φ(u) φ(v)].
+        dual_derivative: (q11, q12, q22) -> E[φ'(u) φ'(v)].
+        name: shown when the activation is printed.
+    """
+
+    fn: Callable[[Array], Array]
+    dual: Dual
+    dual_derivative: Dual
+    name: str = "activation"
+
+    def __call__(self, x: Array) -> Array:
+        return self.fn(x)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _sqrt_det(q11, q12, q22):
+    # Rounding can push the determinant of a singular covariance below zero.
+    return jnp.sqrt(jnp.maximum(q11 * q22 - q12**2, 0.0))
+
+
+def _angle(q11, q12, q22):
+    # arctan2 keeps its accuracy as the angle goes to zero, where arccos(ρ) loses half of the digits.
+    return jnp.arctan2(_sqrt_det(q11, q12, q22), q12)
+
+
+def _sign_dual(q11, q12, q22):
+    return 1.0 - 2.0 / jnp.pi * _angle(q11, q12, q22)
+
+
+def _abs_dual(q11, q12, q22):
+    return 2.0 / jnp.pi * _sqrt_det(q11, q12, q22) + q12 * _sign_dual(q11, q12, q22)
+
+
+@functools.cache
+def abrelu(negative_slope: float, positive_slope: float) -> Activation:
+    """Two straight lines meeting at zero: φ(x) = a min(x, 0) + b max(x, 0).
+
+    Written φ(x) = c x + d |x|, the odd and the even part do not mix under a centred Gaussian, so
+    E[φφ] = c² q12 + d² E|u||v| and E[φ'φ'] = c² + d² E[sign u · sign v]; the two expectations are the
+    arc-cosine kernels of degree 1 and 0 [Cho & Saul 2009, eqs. 3 to 6].
+    """
+    odd, even = (positive_slope + negative_slope) / 2, (positive_slope - negative_slope) / 2
+    return Activation(
+        fn=lambda x: odd * x + even * jnp.abs(x),
+        dual=lambda q11, q12, q22: odd**2 * q12 + even**2 * _abs_dual(q11, q12, q22),
+        dual_derivative=lambda q11, q12, q22: odd**2 + even**2 * _sign_dual(q11, q12, q22),
+        name=f"abrelu({negative_slope}, {positive_slope})",
+    )
+
+
+def leaky_relu(negative_slope: float = 0.01) -> Activation:
+    """φ(x) = max(x, 0) + negative_slope · min(x, 0)."""
+    return abrelu(negative_slope, 1.0)
+
+
+def _named(activation: Activation, fn: Callable, name: str) -> Activation:
+    return Activation(fn, activation.dual, activation.dual_derivative, name)
+
+
+relu = _named(abrelu(0.0, 1.0), jax.nn.relu, "relu")
+abs = _named(abrelu(-1.0, 1.0), jnp.abs, "abs")
+identity = Activation(lambda x: x, lambda q11, q12, q22: q12, lambda q11, q12, q22: jnp.ones_like(q12), "identity")
+sign = Activation(jnp.sign, _sign_dual, lambda q11, q12, q22: jnp.zeros_like(q12), "sign")
+
+
+def _erf_dual(q11, q12, q22):
+    return 2.0 / jnp.pi * jnp.arcsin(2.0 * q12 / jnp.sqrt((1.0 + 2.0 * q11) * (1.0 + 2.0 * q22)))
+
+
+def _erf_dual_derivative(q11, q12, q22):
+    return 4.0 / jnp.pi / jnp.sqrt((1.0 + 2.0 * q11) * (1.0 + 2.0 * q22) - 4.0 * q12**2)
+
+
+erf = Activation(jax.scipy.special.erf, _erf_dual, _erf_dual_derivative, "erf")  # dual: [Williams 1997, eq. 11]
+
+
+def _gelu_moments(q11, q12, q22):
+    """E[Φ(u)Φ(v)], E[φ(u)φ(v)], and det(I + Σ), with Φ and φ the normal distribution and its density."""
+    det = (1.0 + q11) * (1.0 + q22) - q12**2
+    cdf_cdf = 0.25 + jnp.arcsin(q12 / jnp.sqrt((1.0 + q11) * (1.0 + q22))) / (2.0 * jnp.pi)
+    return cdf_cdf, 1.0 / (2.0 * jnp.pi * jnp.sqrt(det)), det
+
+
+def _gelu_dual(q11, q12, q22):
+    # Stein's identity, E[u F(u, v)] = q11 E[∂F/∂u] + q12 E[∂F/∂v], applied twice to uv Φ(u)Φ(v).
+    cdf_cdf, pdf_pdf, _ = _gelu_moments(q11, q12, q22)
+    return q12 * cdf_cdf + pdf_pdf * (q11 * q22 - q12**2 + q12**2 * (1.0 / (1.0 + q11) + 1.0 / (1.0 + q22)))
+
+
+def _gelu_dual_derivative(q11, q12, q22):
+    cdf_cdf, pdf_pdf, det = _gelu_moments(q11, q12, q22)
+    return cdf_cdf + pdf_pdf * q12 * (1.0 / (1.0 + q11) + 1.0 / (1.0 + q22) + 1.0 / det)
+
+
+gelu = Activation(lambda x: jax.nn.gelu(x, approximate=False), _gelu_dual, _gelu_dual_derivative, "gelu")
+
+
+def _exponential_dual(q11, q12, q22, sign_of_correlation=1.0):
+    return jnp.exp(sign_of_correlation * q12 - (q11 + q22) / 2.0)
+
+
+def _sin_dual(q11, q12, q22):
+    return (_exponential_dual(q11, q12, q22) - _exponential_dual(q11, q12, q22, -1.0)) / 2.0
+
+
+def _cos_dual(q11, q12, q22):
+    return (_exponential_dual(q11, q12, q22) + _exponential_dual(q11, q12, q22, -1.0)) / 2.0
+
+
+sin = Activation(jnp.sin, _sin_dual, _cos_dual, "sin")
+cos = Activation(jnp.cos, _cos_dual, _sin_dual, "cos")
+
+
+@functools.cache
+def rbf(gamma: float = 1.0) -> Activation:
+    """φ(x) = √2 sin(√(2γ) x + π/4), whose dual is the radial basis function exp(−γ (q11 + q22 − 2 q12))."""
+
+    def dual(q11, q12, q22):
+        return jnp.exp(-gamma * (q11 + q22 - 2.0 * q12))
+
+    return Activation(
+        fn=lambda x: math.sqrt(2.0) * jnp.sin(math.sqrt(2.0 * gamma) * x + jnp.pi / 4),
+        dual=dual,
+        dual_derivative=lambda q11, q12, q22: 2.0 * gamma * dual(q11, q12, q22),
+        name=f"rbf({gamma})",
+    )
+
+
+@functools.cache
+def exp(scale: float = 1.0, rate: float = 1.0) -> Activation:
+    """φ(x) = scale · exp(rate · x)."""
+
+    def dual(q11, q12, q22):
+        return scale**2 * jnp.exp(rate**2 * (q11 + q22 + 2.0 * q12) / 2.0)
+
+    return Activation(
+        fn=lambda x: scale * jnp.exp(rate * x),
+        dual=dual,
+        dual_derivative=lambda q11, q12, q22: rate**2 * dual(q11, q12, q22),
+        name=f"exp({scale}, {rate})",
+    )
+
+
+@functools.cache
+def gaussian(scale: float = 1.0, rate: float = -0.5) -> Activation:
+    """φ(x) = scale · exp(rate · x²), with rate ≤ 0.
+
+    Raises:
+        ValueError: if rate > 0, where the expectations do not exist for every covariance.
+    """
+    if rate > 0:
+        raise ValueError(f"gaussian needs a rate of at most 0, got {rate}: exp({rate} x²) has no finite dual")
+
+    def det(q11, q12, q22):  # of I − 2 rate Σ
+        return (1.0 - 2.0 * rate * q11) * (1.0 - 2.0 * rate * q22) - 4.0 * rate**2 * q12**2
+
+    return Activation(
+        fn=lambda x: scale * jnp.exp(rate * x**2),
+        dual=lambda *q: scale**2 * det(*q) ** -0.5,
+        dual_derivative=lambda *q: 4.0 * scale**2 * rate**2 * q[1] * det(*q) ** -1.5,
+        name=f"gaussian({scale}, {rate})",
+    )
+
+
+def by_quadrature(
+    fn: Callable[[Array], Array], *, num_points: int = 200, degree: int = 100, name: str = "by_quadrature"
+) -> Activation:
+    """The duals of any smooth φ, by its Hermite coefficients.
+
+    With h_k the normalized Hermite polynomials and c_k(q) = E[φ(√q z) h_k(z)], z ~ N(0, 1), Mehler's formula gives
+    E[φ(u) φ(v)] = Σ_k c_k(q11) c_k(q22) ρ^k with ρ = q12 / √(q11 q22) [O'Donnell 2014, section 11.2]. The coefficients
+    belong to one side of the pair only, so `gram` computes them once an example.
+
+    Args:
+        fn: an elementwise function with JAX derivatives. The error falls geometrically in √degree for analytic φ, but
+            only as a power of degree where φ has a kink: use a closed form there.
+        num_points: nodes of the Gauss–Hermite rule behind each c_k.
+        degree: highest Hermite polynomial kept; below num_points.
+        name: shown when the activation is printed.
+
+    Raises:
+        ValueError: if degree is not below num_points.
+    """
+    if not 0 < degree < num_points:
+        raise ValueError(f"degree must lie between 1 and num_points - 1 = {num_points - 1}, got {degree}")
+    nodes, weights, hermite = _hermite_rule(num_points, degree)
+    derivative = jnp.vectorize(jax.grad(lambda z: jnp.sum(fn(z))))
+
+    def coefficients(function, q):
+        return (function(jnp.sqrt(q)[..., None] * nodes) * weights) @ hermite
+
+    def dual(function, q11, q12, q22):
+        scale = jnp.sqrt(q11 * q22)
+        correlation = jnp.clip(q12 / jnp.where(scale > 0, scale, 1.0), -1.0, 1.0)
+        products = coefficients(function, q11) * coefficients(function, q22)
+        total = jnp.zeros_like(q12)
+        for k in reversed(range(degree + 1)):  # Horner's rule
+            total = total * correlation + products[..., k]
+        return total
+
+    return Activation(fn, functools.partial(dual, fn), functools.partial(dual, derivative), name)
+
+
+@functools.cache
+def _hermite_rule(num_points: int, degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes and weights of E[g(z)], z ~ N(0, 1), and h_k(node) for k = 0 … degree, by the three-term recurrence."""
+    from scipy.special import roots_hermitenorm
+
+    nodes, weights = roots_hermitenorm(num_points)
+    hermite = [np.ones_like(nodes), nodes]
+    for k in range(1, degree):
+        hermite.append((nodes * hermite[k] - math.sqrt(k) * hermite[k - 1]) / math.sqrt(k + 1))
+    return nodes, weights / weights.sum(), np.stack(hermite[: degree + 1], axis=-1)
+
+
+tanh = by_quadrature(jnp.tanh, name="tanh")
+softplus = by_quadrature(jax.nn.softplus, name="softplus")
+swish = by_quadrature(jax.nn.swish, name="swish")
+
+
+@functools.cache
+def polynomial(*coefficients: float) -> Activation:
+    """φ(x) = Σ_k coefficients[k] x^k; its duals by quadrature are exact."""
+    degree = max(len(coefficients) - 1, 1)
+    return by_quadrature(
+        lambda x: jnp.polyval(jnp.asarray(coefficients[::-1]), x),
+        num_points=degree + 1,
+        degree=degree,
+        name=f"polynomial{coefficients}",
+    )
+
+
+def monomial(degree: int) -> Activation:
+    """φ(x) = x^degree."""
+    return polynomial(*(0.0,) * degree, 1.0)

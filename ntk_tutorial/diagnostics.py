@@ -1,0 +1,143 @@
+"""Numbers that say how lazy a training was, and how sure one can be of a rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ._checks import check_finite
+from .linearization import linearize
+
+Kernel = Float[Array, "n m *kk"]
+
+
+def relative_change(before: Array, after: Array) -> Float[Array, ""]:
+    """‖after − before‖ / ‖before‖ in the Frobenius norm: of a kernel, of outputs, of parameters."""
+    return jnp.linalg.norm((after - before).reshape(-1)) / jnp.linalg.norm(before.reshape(-1))
+
+
+class ParameterChange(NamedTuple):
+    """‖θ − θ₀‖ / ‖θ₀‖ for each layer that has parameters, in order, and for all parameters together."""
+
+    per_layer: Float[Array, " layer"]
+    total: Float[Array, ""]
+
+
+def parameter_change(params0: PyTree, params: PyTree) -> ParameterChange:
+    """How far parameters moved, relative to their size.
+
+    A layer is a direct child of the pytree (an entry of the tuple or dictionary) that holds at least one array.
+    """
+    children = _children(params0)
+    moved = jnp.stack([_norm(jax.tree.map(jnp.subtract, b, a)) for a, b in zip(children, _children(params), strict=True)])
+    size = jnp.stack([_norm(child) for child in children])
+    return ParameterChange(moved / size, jnp.linalg.norm(moved) / jnp.linalg.norm(size))
+
+
+def _children(params: PyTree) -> list[PyTree]:
+    children = jax.tree.leaves(params, is_leaf=lambda node: node is not params)
+    return [child for child in children if jax.tree.leaves(child)]
+
+
+def _norm(tree: PyTree) -> Array:
+    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)))
+
+
+def kernel_alignment(kernel1: Kernel, kernel2: Kernel) -> Float[Array, ""]:
+    """The cosine ⟨K, K′⟩ / (‖K‖ ‖K′‖) of two kernels [Cristianini et al. 2001, definition 1]."""
+    return jnp.vdot(kernel1, kernel2) / (jnp.linalg.norm(kernel1.reshape(-1)) * jnp.linalg.norm(kernel2.reshape(-1)))
+
+
+def centered_alignment(kernel1: Float[Array, "n n"], kernel2: Float[Array, "n n"]) -> Float[Array, ""]:
+    """Alignment after both kernels' features have been centred on the data [Cortes, Mohri & Rostamizadeh 2012, eq. 2]."""
+    return kernel_alignment(_center(kernel1), _center(kernel2))
+
+
+def _center(kernel):
+    return kernel - kernel.mean(0, keepdims=True) - kernel.mean(1, keepdims=True) + kernel.mean()
+
+
+def target_alignment(kernel: Float[Array, "n n"], y: Float[Array, "n *outputs"]) -> Float[Array, ""]:
+    """Alignment of a kernel with the ideal one for targets y, y yᵀ [Cristianini et al. 2001, section 3]."""
+    y = y.reshape(len(y), -1)
+    return kernel_alignment(kernel, y @ y.T)
+
+
+def linearization_error(
+    f: Callable[[PyTree, Array], Array], params0: PyTree, params: PyTree, x: Float[Array, "n *shape"]
+) -> Float[Array, ""]:
+    """‖f(θ) − f_lin(θ)‖ / ‖f(θ) − f(θ₀)‖ on the examples x: the share of the change that the linear model misses."""
+
+    def outputs(function, p):
+        return jax.vmap(function, (None, 0))(p, x)
+
+    f_x = outputs(f, params)
+    return jnp.linalg.norm(f_x - outputs(linearize(f, params0), params)) / jnp.linalg.norm(f_x - outputs(f, params0))
+
+
+class PowerLaw(NamedTuple):
+    """y ≈ prefactor · x^exponent, with the standard error of the exponent; call it to evaluate."""
+
+    exponent: Float[Array, ""]
+    standard_error: Float[Array, ""]
+    prefactor: Float[Array, ""]
+
+    def __call__(self, x):
+        return self.prefactor * x**self.exponent
+
+
+def power_law(x: Float[Array, " n"], y: Float[Array, "*seeds n"]) -> PowerLaw:
+    """Least-squares line through log y against log x.
+
+    Args:
+        x: positive, n ≥ 2 different values.
+        y: positive; (n,), or (seeds, n) with one fit a seed.
+
+    Returns:
+        The exponent with its standard error: over seeds, the standard deviation of the seeds' exponents over √seeds; for a
+        single row (n ≥ 3), that of linear regression, from the scatter about the line.
+
+    Raises:
+        ValueError: if a value is not positive and finite, or there are too few points.
+    """
+    x, y = jnp.asarray(x, float), jnp.asarray(y, float)
+    check_finite(x=x, y=y)
+    if not (bool(jnp.all(x > 0)) and bool(jnp.all(y > 0))):
+        raise ValueError("a power law needs positive x and y: leave out zeros, or look at the absolute value")
+    if len(x) < (3 if y.ndim == 1 else 2) or y.ndim > 2 or y.shape[-1] != len(x) or (y.ndim == 2 and len(y) < 2):
+        raise ValueError(
+            f"x has shape {x.shape} and y {y.shape}: give at least 3 points, or at least 2 seeds as rows of y, "
+            f"with as many columns as x has values"
+        )
+    log_x, log_y = jnp.log(x), jnp.atleast_2d(jnp.log(y))
+    centered = log_x - log_x.mean()
+    exponents = log_y @ centered / jnp.sum(centered**2)
+    intercepts = log_y.mean(1) - exponents * log_x.mean()
+    if y.ndim == 2:
+        error = jnp.std(exponents, ddof=1) / len(exponents) ** 0.5
+    else:
+        scatter = log_y[0] - intercepts - exponents * log_x
+        error = jnp.sqrt(jnp.sum(scatter**2) / (len(x) - 2) / jnp.sum(centered**2))
+    return PowerLaw(exponents.mean(), error, jnp.exp(intercepts.mean()))
+
+
+class Estimate(NamedTuple):
+    """A mean and its standard error."""
+
+    mean: Array
+    standard_error: Array
+
+
+def estimate(samples: Float[Array, "seeds *shape"]) -> Estimate:
+    """Mean over the first axis, and the standard error of that mean.
+
+    Raises:
+        ValueError: if there are fewer than two samples.
+    """
+    if len(samples) < 2:
+        raise ValueError(f"a standard error needs at least two samples, got {len(samples)}")
+    return Estimate(samples.mean(0), jnp.std(samples, axis=0, ddof=1) / len(samples) ** 0.5)

@@ -1,0 +1,326 @@
+"""Training of a linearized network, solved: gradient flow and gradient descent in function space.
+
+The loss is the mean over n examples of ½ |f − y|². Along the flow ∂f/∂t = −(1/n) Θ (f − y), so each eigenmode of Θ(X, X)
+relaxes by itself. Everything here follows from one function of a mode's rate λ / n, its *response*: what a residual that
+starts at 1 has accumulated by time t, (1 − decay) / rate. Time and steps are related by t = learning_rate · step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._checks import check_finite, check_kernel_matrix, is_concrete
+from .gram import as_matrix
+from .spectra import eigenmodes
+
+Times = Float[Array, "*times"]
+Rates = Float[Array, " mode"]
+
+
+@dataclass(frozen=True)
+class GradientFlow:
+    """Continuous time: a residual with rate r decays as exp(−r t).
+
+    Attributes:
+        rtol: relative accuracy with which `train` integrates the flow of a real network; closed forms ignore it.
+        max_steps: after so many steps `train` gives up.
+    """
+
+    rtol: float = 1e-5
+    max_steps: int = 100_000
+
+    def response(self, rate: Rates, t: Float[Array, ""]) -> Rates:
+        safe = jnp.where(rate > 0, rate, 1.0)
+        return jnp.where(rate > 0, -jnp.expm1(-safe * t) / safe, t)
+
+
+@dataclass(frozen=True)
+class HeavyBall:
+    """v ← μ v + gradient, θ ← θ − η v [Polyak 1964]; gradient descent is momentum μ = 0.
+
+    Attributes:
+        learning_rate: η.
+        momentum: μ in [0, 1). Steps are then 1 / (1 − μ) times as effective as t = η · step suggests.
+    """
+
+    learning_rate: float
+    momentum: float = 0.0
+
+    def __post_init__(self):
+        if is_concrete(self.learning_rate, self.momentum) and not (self.learning_rate > 0 and 0 <= self.momentum < 1):
+            raise ValueError(
+                f"learning_rate must be positive and momentum in [0, 1), got {self.learning_rate} and {self.momentum}"
+            )
+
+    def response(self, rate: Rates, t: Float[Array, ""]) -> Rates:
+        """Accumulated c of a mode: w ← μ w + η (1 − r c), c ← c + w, an affine map applied t / η times."""
+        eta, mu = self.learning_rate, self.momentum
+        rows = [[1.0 - eta * rate, mu, eta], [-eta * rate, mu, eta], [0.0, 0.0, 1.0]]
+        step = jnp.stack([jnp.stack([jnp.broadcast_to(e, rate.shape) for e in row], -1) for row in rows], -2)
+        return _matrix_power(step, jnp.round(t / eta).astype(int))[:, 0, 2]
+
+
+def _matrix_power(matrix: Float[Array, "mode 3 3"], exponent: Array) -> Float[Array, "mode 3 3"]:
+    """By repeated squaring, with an exponent that JAX may trace."""
+
+    def square(bit, carry):
+        result, base = carry
+        result = jnp.where((exponent >> bit) & 1, base @ result, result)
+        return result, base @ base
+
+    identity = jnp.broadcast_to(jnp.eye(3), matrix.shape)
+    return jax.lax.fori_loop(0, 31, square, (identity, matrix))[0]
+
+
+def gradient_flow(*, rtol: float = 1e-5, max_steps: int = 100_000) -> GradientFlow:
+    """θ' = −∇L: gradient descent with infinitely small steps."""
+    return GradientFlow(rtol, max_steps)
+
+
+def gradient_descent(learning_rate: float) -> HeavyBall:
+    """θ ← θ − η ∇L: a residual with rate r is multiplied by 1 − η r at each step."""
+    return HeavyBall(learning_rate)
+
+
+def heavy_ball(learning_rate: float, momentum: float) -> HeavyBall:
+    """Gradient descent with Polyak's momentum; equivalent to `optax.sgd(learning_rate, momentum)`."""
+    return HeavyBall(learning_rate, momentum)
+
+
+Dynamics = GradientFlow | HeavyBall
+
+
+class Prediction(NamedTuple):
+    """Outputs at the times asked for, times first; `test` is None where no test kernel was given."""
+
+    train: Float[Array, "*times n *outputs"]
+    test: Float[Array, "*times m *outputs"] | None
+
+
+class EnsemblePrediction(NamedTuple):
+    """Mean and covariance over random initializations, times first; all outputs share the covariance."""
+
+    mean: Float[Array, "*times m *outputs"]
+    covariance: Float[Array, "*times m m"]
+
+
+def predict(
+    ntk_train: Float[Array, "n n *kk"],
+    y_train: Float[Array, "n *outputs"],
+    ts: float | Times = math.inf,
+    dynamics: Dynamics = GradientFlow(),
+    *,
+    f_train0: Float[Array, "n *outputs"] | None = None,
+    ntk_test_train: Float[Array, "m n *kk"] | None = None,
+    f_test0: Float[Array, "m *outputs"] | None = None,
+    ridge: float = 0.0,
+) -> Prediction:
+    """Outputs of the linearized network on train and test points during training on the squared loss.
+
+    With A(t) = response(Θ + ridge I), f(t, x) = f₀(x) + Θ(x, X) A(t) (y − f₀(X)), which at t = ∞ is kernel (ridge)
+    regression on what f₀ leaves over [Lee et al. 2019, eqs. 10 and 11, with the ridge added].
+
+    Args:
+        ntk_train: Θ(X, X), either (n, n), one kernel for all outputs, or (n, n, k, k).
+        y_train: targets, (n, k) or (n,).
+        ts: times, a number or an array; `math.inf` is the end of training.
+        dynamics: `gradient_flow()`, `gradient_descent(learning_rate)` or `heavy_ball(learning_rate, momentum)`.
+        f_train0, f_test0: outputs at initialization; None means zero.
+        ntk_test_train: Θ(X*, X).
+        ridge: weight of the penalty (ridge / 2n) ‖θ − θ₀‖²; equivalent to scikit-learn's `KernelRidge(alpha=ridge)`
+            at t = ∞ from f₀ = 0.
+
+    Cost: one eigendecomposition, O((n k)³), for all times.
+
+    Raises:
+        ValueError: if shapes disagree, values are not finite, the kernel is not symmetric positive semi-definite, a time
+            or the ridge is negative, or the learning rate is past the largest stable one.
+    """
+    num_train = len(y_train)
+    f_train0 = jnp.zeros_like(y_train) if f_train0 is None else f_train0
+    _check_problem(ntk_train, y_train, f_train0, ts, ridge)
+    residual0 = (y_train - f_train0).reshape(_as_2d(ntk_train).shape[0], -1)
+    coefficients = _responses(ntk_train, num_train, ts, dynamics, ridge)(residual0)
+
+    def outputs(kernel, f0):
+        change = jnp.einsum("ij,...jk->...ik", _as_2d(kernel), coefficients, precision="highest")
+        return f0 + change.reshape(*jnp.shape(ts), *f0.shape)
+
+    train = outputs(ntk_train, f_train0)
+    if ntk_test_train is None:
+        return Prediction(train, None)
+    f_test0 = jnp.zeros((len(ntk_test_train), *y_train.shape[1:]), y_train.dtype) if f_test0 is None else f_test0
+    _check_test(ntk_test_train, f_test0, y_train)
+    return Prediction(train, outputs(ntk_test_train, f_test0))
+
+
+def predict_ensemble(
+    ntk_train: Float[Array, "n n"],
+    nngp_train: Float[Array, "n n"],
+    y_train: Float[Array, "n *outputs"],
+    ts: float | Times = math.inf,
+    dynamics: Dynamics = GradientFlow(),
+    *,
+    ntk_test_train: Float[Array, "m n"],
+    nngp_test_train: Float[Array, "m n"],
+    nngp_test: Float[Array, "m m"],
+    ridge: float = 0.0,
+) -> EnsemblePrediction:
+    """Mean and covariance, over random initializations, of infinitely wide networks trained on the squared loss.
+
+    At initialization the outputs are Gaussian with covariance K, the NNGP kernel; training maps them linearly. With
+    G = Θ(X*, X) A(t), mean = G y and covariance = K** + G K Gᵀ − G K*ᵀ − K* Gᵀ [Lee et al. 2019, eqs. 14 and 15].
+
+    For the training points pass the training kernels in the places of the test kernels. With ntk_* = nngp_*, only the
+    readout is trained, and t = ∞ is Gaussian process regression.
+
+    Raises:
+        ValueError: as `predict`.
+    """
+    _check_problem(ntk_train, y_train, jnp.zeros_like(y_train), ts, ridge)
+    check_kernel_matrix(nngp_train, "nngp_train")
+    check_kernel_matrix(nngp_test, "nngp_test")
+    check_finite(ntk_test_train=ntk_test_train, nngp_test_train=nngp_test_train)
+    apply_response = _responses(ntk_train, len(y_train), ts, dynamics, ridge)
+    to_test = jnp.swapaxes(apply_response(ntk_test_train.T), -1, -2)  # G: A(t) is symmetric
+    mean = to_test @ y_train.reshape(len(y_train), -1)
+    half = to_test @ (nngp_train @ jnp.swapaxes(to_test, -1, -2) / 2 - nngp_test_train.T)
+    covariance = nngp_test + half + jnp.swapaxes(half, -1, -2)
+    return EnsemblePrediction(mean.reshape(*jnp.shape(ts), len(nngp_test), *y_train.shape[1:]), covariance)
+
+
+def max_learning_rate(ntk_train: Float[Array, "n n *kk"], momentum: float = 0.0) -> Float[Array, ""]:
+    """The learning rate past which a linearized network diverges on the squared loss: 2 (1 + μ) n / λ_max.
+
+    Each mode's recursion z² − (1 + μ − η λ/n) z + μ has both roots inside the unit circle up to there [Goh 2017].
+    """
+    matrix = _as_2d(ntk_train)
+    check_kernel_matrix(matrix)
+    return 2.0 * (1.0 + momentum) * len(ntk_train) / eigenmodes(matrix).eigenvalues[0]
+
+
+def solve_flow(
+    ntk_train: Float[Array, "n n *kk"],
+    y_train: Array,
+    ts: Float[Array, " times"],
+    loss: Callable[[Array, Array], Array],
+    f_train0: Float[Array, "n *outputs"],
+    *,
+    ntk_test_train: Float[Array, "m n *kk"] | None = None,
+    f_test0: Float[Array, "m *outputs"] | None = None,
+    rtol: float = 1e-8,
+    atol: float = 1e-8,
+) -> Prediction:
+    """The linearized network's outputs for any loss, by integrating ∂f/∂t = −Θ(·, X) ∂L/∂f(X) with diffrax.
+
+    Args:
+        ts: finite times in increasing order, the flow starting at t = 0.
+        loss: (f, y) -> L, one number for the whole training set, such as `squared_loss` or `cross_entropy`.
+        f_train0, f_test0: outputs at initialization; f_test0 = None means zero.
+        rtol, atol: accuracy of the integration (Tsitouras' 5(4) method).
+
+    Raises:
+        ValueError: if shapes disagree, values are not finite, or times are negative, infinite or out of order.
+    """
+    ts = jnp.asarray(ts)
+    _check_problem(ntk_train, f_train0, f_train0, ts, 0.0)
+    if is_concrete(ts) and not (ts.ndim == 1 and bool(jnp.all(jnp.isfinite(ts))) and bool(jnp.all(jnp.diff(ts) >= 0))):
+        raise ValueError(f"ts must be finite times in increasing order, got {ts}")
+    kernel = _as_2d(ntk_train)
+    has_test = ntk_test_train is not None
+    if has_test:
+        f_test0 = jnp.zeros((len(ntk_test_train), *f_train0.shape[1:])) if f_test0 is None else f_test0
+        _check_test(ntk_test_train, f_test0, f_train0)
+        kernel = jnp.concatenate([kernel, _as_2d(ntk_test_train)])
+    width = f_train0.size // _as_2d(ntk_train).shape[0]
+    start = jnp.concatenate([f.reshape(-1, width) for f in ((f_train0, f_test0) if has_test else (f_train0,))])
+
+    def velocity(t, f, args):
+        kernel, y = args
+        gradient = jax.grad(loss)(f[: kernel.shape[1]].reshape(f_train0.shape), y)
+        return -kernel @ gradient.reshape(-1, width)
+
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(velocity),
+        diffrax.Tsit5(),
+        t0=0.0,
+        t1=ts[-1],
+        dt0=None,
+        y0=start,
+        args=(kernel, y_train),
+        saveat=diffrax.SaveAt(ts=ts),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        max_steps=1_000_000,
+    ).ys
+    train, test = jnp.split(solution, [kernel.shape[1]], axis=1)
+    return Prediction(train.reshape(-1, *f_train0.shape), test.reshape(-1, *f_test0.shape) if has_test else None)
+
+
+def _responses(ntk_train, num_train, ts, dynamics, ridge) -> Callable[[Array], Array]:
+    """v -> A(t) v for every t, with A(t) = response((Θ + ridge) / n, t) / n."""
+    eigenvalues, eigenvectors = eigenmodes(_as_2d(ntk_train))
+    rates = (eigenvalues + ridge) / num_train
+    if isinstance(dynamics, HeavyBall):
+        _check_stable(dynamics, rates)
+    # Below rounding, a mode is not there: at t = ∞ its inverse would only magnify noise.
+    present = rates > len(rates) * jnp.finfo(rates.dtype).eps * rates[0]
+
+    def response(t):
+        finite = dynamics.response(rates, jnp.where(jnp.isinf(t), 0.0, t))
+        return jnp.where(jnp.isinf(t), jnp.where(present, 1.0 / jnp.where(present, rates, 1.0), 0.0), finite)
+
+    times = jnp.asarray(ts, rates.dtype)
+    responses = jax.vmap(response)(times.reshape(-1)).reshape(*times.shape, -1) / num_train
+
+    def apply(v):
+        modes = jnp.matmul(eigenvectors.T, v, precision="highest")
+        return jnp.matmul(eigenvectors, responses[..., None] * modes, precision="highest")
+
+    return apply
+
+
+def _as_2d(kernel):
+    return as_matrix(kernel) if kernel.ndim == 4 else kernel
+
+
+def _check_problem(ntk_train, y_train, f_train0, ts, ridge) -> None:
+    check_kernel_matrix(_as_2d(ntk_train))
+    check_finite(y_train=y_train, f_train0=f_train0)
+    if len(ntk_train) != len(y_train):
+        raise ValueError(f"ntk_train is for {len(ntk_train)} examples, y_train holds {len(y_train)}: they must agree")
+    if ntk_train.ndim == 4 and y_train.shape[1:] != ntk_train.shape[2:3]:
+        raise ValueError(f"ntk_train is for {ntk_train.shape[2]} outputs, y_train has shape {y_train.shape}")
+    if y_train.shape != f_train0.shape:
+        raise ValueError(f"y_train has shape {y_train.shape}, f_train0 {f_train0.shape}: they must agree, with no broadcasting")
+    if is_concrete(ts) and not bool(jnp.all(jnp.asarray(ts) >= 0)):
+        raise ValueError(f"times must be 0 or more, got {ts}")
+    if is_concrete(ridge) and ridge < 0:
+        raise ValueError(f"ridge must be 0 or more, got {ridge}")
+
+
+def _check_test(ntk_test_train, f_test0, y_train) -> None:
+    check_finite(ntk_test_train=ntk_test_train, f_test0=f_test0)
+    if ntk_test_train.shape[1] != len(y_train) or f_test0.shape != (len(ntk_test_train), *y_train.shape[1:]):
+        raise ValueError(
+            f"ntk_test_train has shape {ntk_test_train.shape}, f_test0 {f_test0.shape}, for {len(y_train)} training "
+            f"examples with outputs of shape {y_train.shape[1:]}: rows of ntk_test_train are test points, columns "
+            f"training points"
+        )
+
+
+def _check_stable(dynamics: HeavyBall, rates: Rates) -> None:
+    if is_concrete(rates, dynamics.learning_rate, dynamics.momentum):
+        largest = float(2.0 * (1.0 + dynamics.momentum) / rates[0])
+        if dynamics.learning_rate > largest * (1 + 1e-9):
+            raise ValueError(
+                f"learning rate {dynamics.learning_rate:.6g} is past the largest stable one, {largest:.6g} "
+                f"(2 (1 + momentum) n / λ_max): the linearized network diverges. Take it below max_learning_rate(ntk_train)"
+            )

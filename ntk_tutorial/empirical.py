@@ -1,0 +1,182 @@
+"""The neural tangent kernel of a finite network, Θ(x1, x2) = J(x1) J(x2)ᵀ with J = ∂f/∂θ, as pair functions.
+
+Three ways to the same (k, k) matrix, which differ in cost [Novak, Sohl-Dickstein & Schoenholz 2022]. For n examples, k
+outputs, p parameters, and a forward pass of F operations, the n x n kernel takes about
+
+* `jacobian_contraction`: n k F + n² k² p, and memory n k p for the Jacobians;
+* `ntk_vector_products`:  n² k F, and no Jacobian is ever stored;
+* `layerwise`:            n k F + n² k² x (number of units), for networks made of this package's layers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Float, PyTree
+
+from ._checks import check_finite, check_floating
+from ._pytree import traced
+from .networks import Dense, Layer, Residual, Serial, walk
+
+NetworkFunction = Callable[[PyTree, Array], Array]
+
+
+@traced("params")
+class JacobianContraction:
+    """See `jacobian_contraction`."""
+
+    f: NetworkFunction
+    params: PyTree
+
+    def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
+        _check_output(self.f, self.params, x1)
+        j1, j2 = (jax.jacrev(self.f)(self.params, x) for x in (x1, x2))
+        return sum(map(_contract, jax.tree.leaves(j1), jax.tree.leaves(j2)))
+
+
+def _contract(j1, j2):
+    return jnp.matmul(j1.reshape(len(j1), -1), j2.reshape(len(j2), -1).T, precision="highest")
+
+
+@traced("params")
+class NtkVectorProducts:
+    """See `ntk_vector_products`."""
+
+    f: NetworkFunction
+    params: PyTree
+
+    def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
+        k = _check_output(self.f, self.params, x1)
+        _, vjp = jax.vjp(lambda params: self.f(params, x2), self.params)
+        _, jvp = jax.linearize(lambda params: self.f(params, x1), self.params)
+        return jax.vmap(lambda row: jvp(*vjp(row)), out_axes=1)(jnp.eye(k))
+
+
+@traced("params")
+class Layerwise:
+    """See `layerwise`."""
+
+    net: Layer
+    params: PyTree
+
+    def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
+        _check_output(self.net.apply, self.params, x1)
+        return sum(
+            _dense_contribution(layer, h1, h2, delta1, delta2)
+            for (layer, h1, delta1), (_, h2, delta2) in zip(self.factors(x1), self.factors(x2), strict=True)
+        )
+
+    def factors(self, x: Array) -> list[tuple[Dense, Array, Array]]:
+        """Each Dense layer with its input h and δ = ∂f/∂z, z its output: the gradient of its weights is h δᵀ."""
+        layers, probe_shapes = [], []
+
+        def note(layer, params, h):
+            z = layer.apply(params, h)
+            if jax.tree.leaves(params):
+                layers.append(layer)
+                probe_shapes.append(z)
+            return z
+
+        jax.eval_shape(lambda x: walk(self.net, self.params, x, note), x)
+
+        def forward(probes):
+            """f with a zero added to each z: the derivative with respect to that zero is δ."""
+            inputs, remaining = [], iter(probes)
+
+            def visit(layer, params, h):
+                if not jax.tree.leaves(params):
+                    return layer.apply(params, h)
+                inputs.append(h)
+                return layer.apply(params, h) + next(remaining)
+
+            return walk(self.net, self.params, x, visit), inputs
+
+        deltas, inputs = jax.jacrev(forward, has_aux=True)([jnp.zeros(z.shape, z.dtype) for z in probe_shapes])
+        return list(zip(layers, inputs, deltas, strict=True))
+
+
+def _dense_contribution(layer: Dense, h1: Array, h2: Array, delta1: Array, delta2: Array) -> Float[Array, "k k"]:
+    """Σ over the layer's weights and biases of ∂f(x1) ∂f(x2)ᵀ; weights are shared by all positions of an example."""
+    w_scale, b_scale = layer.scales(h1.shape[-1])
+    h1, h2 = (h.reshape(-1, h.shape[-1]) for h in (h1, h2))
+    delta1, delta2 = (d.reshape(len(d), -1, d.shape[-1]) for d in (delta1, delta2))
+    einsum = functools.partial(jnp.einsum, precision="highest")
+    shared = w_scale**2 * einsum("sc,tc->st", h1, h2) + (0.0 if layer.b_std is None else b_scale**2)
+    return einsum("st,asbt->ab", shared, einsum("aso,bto->asbt", delta1, delta2))
+
+
+def jacobian_contraction(f: NetworkFunction, params: PyTree) -> JacobianContraction:
+    """Θ by forming both Jacobians and multiplying them: simplest, and good for few outputs and parameters."""
+    _check_params(params)
+    return JacobianContraction(f, params)
+
+
+def ntk_vector_products(f: NetworkFunction, params: PyTree) -> NtkVectorProducts:
+    """Θ column by column, J(x1) (J(x2)ᵀ e_b), without ever storing a Jacobian: good where memory is short."""
+    _check_params(params)
+    return NtkVectorProducts(f, params)
+
+
+def layerwise(net: Layer, params: PyTree) -> Layerwise:
+    """Θ layer by layer: the gradient of a Dense layer is an outer product h δᵀ, so (h1·h2)(δ1·δ2) is all it takes."""
+    if not isinstance(net, (Serial, Residual, Dense)):
+        raise TypeError(f"layerwise takes a network made of this package's layers, got {net!r}: use empirical_ntk(f, params)")
+    _check_params(params)
+    return Layerwise(net, params)
+
+
+def empirical_ntk(f: NetworkFunction, params: PyTree) -> JacobianContraction | Layerwise:
+    """Θ(x1, x2) = J(x1) J(x2)ᵀ of f at params, as a pair function with (k, k) values, by the engine that fits.
+
+    Args:
+        f: f(params, x), one example to a vector of k outputs. Where it is the `apply` of this package's `Serial`, the
+            layerwise engine is taken, else Jacobian contraction.
+        params: a pytree of real floating-point arrays.
+
+    Raises:
+        TypeError: if a parameter is not a real floating-point array.
+        ValueError: if a parameter is not finite; and when the pair function is used, if f does not return a vector.
+    """
+    net = getattr(f, "__self__", None)
+    if isinstance(net, Serial) and f == net.apply:
+        return layerwise(net, params)
+    return jacobian_contraction(f, params)
+
+
+def ntk_operator(f: NetworkFunction, params: PyTree, x: Float[Array, "n *shape"]) -> lx.FunctionLinearOperator:
+    """Θ(X, X) as a linear operator on arrays of shape (n, k): v -> J (Jᵀ v), with no matrix ever formed.
+
+    Each product costs about three forward passes over the batch. Use its `.mv(v)`, or hand it to `lineax`'s solvers.
+    """
+    _check_params(params)
+    check_floating(x=x)
+    check_finite(x=x)
+    _check_output(f, params, x[0])
+
+    def outputs(params):
+        return jax.vmap(f, (None, 0))(params, x)
+
+    f_x, vjp = jax.vjp(outputs, params)
+    _, jvp = jax.linearize(outputs, params)
+    structure = jax.ShapeDtypeStruct(f_x.shape, f_x.dtype)
+    return lx.FunctionLinearOperator(lambda v: jvp(*vjp(v)), structure, lx.positive_semidefinite_tag)
+
+
+def _check_params(params: PyTree) -> None:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        check_floating(**{f"params{jax.tree_util.keystr(path)}": leaf})
+    check_finite(params=params)
+
+
+def _check_output(f: NetworkFunction, params: PyTree, x: Array) -> int:
+    shape = jax.eval_shape(f, params, x).shape
+    if len(shape) != 1:
+        raise ValueError(
+            f"f(params, x) returned shape {shape} for an example of shape {x.shape}: it must map one example to a vector "
+            f"(k,). Remove a batch axis with x[0], or return f[None] for a single number"
+        )
+    return shape[0]

@@ -1,0 +1,91 @@
+"""Taylor expansions of a network in its parameters, and the scaled model that makes any network lazy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from ._checks import check_finite
+from ._pytree import as_pytree, traced
+
+NetworkFunction = Callable[[PyTree, Array], Array]
+
+
+@traced("f", "params0")
+class TaylorExpansion:
+    """See `taylor_expand`."""
+
+    f: NetworkFunction
+    params0: PyTree
+    order: int
+
+    def __call__(self, params: PyTree, x: Array) -> Array:
+        delta = _difference(params, self.params0)
+
+        def along_the_line(s):
+            return self.f(jax.tree.map(lambda p0, d: p0 + s * d, self.params0, delta), x)
+
+        term, total = along_the_line, along_the_line(0.0)
+        for m in range(1, self.order + 1):
+            term = jax.jacfwd(term)
+            total = total + term(0.0) / math.factorial(m)
+        return total
+
+
+def taylor_expand(f: NetworkFunction, params0: PyTree, order: int) -> TaylorExpansion:
+    """The Taylor polynomial Σ_{m ≤ order} (1/m!) ∂^m f(θ₀)[δ, …, δ] with δ = θ − θ₀, as a function of (params, x).
+
+    Along the line θ₀ + s δ it is an ordinary expansion in s, taken at s = 1, so nested forward-mode derivatives give each
+    term; the cost grows as 2^order forward passes, whatever the number of parameters.
+
+    Raises:
+        ValueError: if order is negative; and when called, if params has another structure than params0.
+    """
+    if order < 0:
+        raise ValueError(f"order must be 0 or more, got {order}")
+    return TaylorExpansion(as_pytree(f), params0, order)
+
+
+def linearize(f: NetworkFunction, params0: PyTree) -> TaylorExpansion:
+    """f_lin(θ, x) = f(θ₀, x) + ∂f/∂θ(θ₀, x) · (θ − θ₀), the first-order expansion [Lee et al. 2019, eq. 5].
+
+    The product is a Jacobian-vector product: about two forward passes, and no Jacobian is formed.
+    """
+    return taylor_expand(f, params0, 1)
+
+
+@traced("f", "params0", "alpha")
+class ScaledModel:
+    """See `scaled`."""
+
+    f: NetworkFunction
+    params0: PyTree
+    alpha: Array
+
+    def __call__(self, params: PyTree, x: Array) -> Array:
+        return self.alpha * (self.f(params, x) - self.f(self.params0, x))
+
+
+def scaled(f: NetworkFunction, params0: PyTree, alpha: float | Array) -> ScaledModel:
+    """α (f(θ, x) − f(θ₀, x)): zero at initialization, and the lazier in training the larger α [Chizat et al. 2019, section 1].
+
+    The subtraction loses digits as α grows and θ stays near θ₀: use float64.
+
+    Raises:
+        ValueError: if alpha is not finite.
+    """
+    check_finite(alpha=alpha)
+    return ScaledModel(as_pytree(f), params0, jnp.asarray(alpha, float))
+
+
+def _difference(params: PyTree, params0: PyTree) -> PyTree:
+    if jax.tree.structure(params) != jax.tree.structure(params0):
+        raise ValueError(
+            f"params and params0 differ in structure, {jax.tree.structure(params)} against "
+            f"{jax.tree.structure(params0)}: both must come from the same network"
+        )
+    return jax.tree.map(jnp.subtract, params, params0)

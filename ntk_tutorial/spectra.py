@@ -1,0 +1,42 @@
+"""Eigenmodes of a kernel matrix, and how a target spreads over them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._checks import check_kernel_matrix, check_positive
+
+
+class Eigenmodes(NamedTuple):
+    """Eigenvalues in descending order, eigenvectors in the matching columns."""
+
+    eigenvalues: Float[Array, " n"]
+    eigenvectors: Float[Array, "n n"]
+
+
+def eigenmodes(kernel: Float[Array, "n n"]) -> Eigenmodes:
+    """Eigendecomposition Θ = Σ_i λ_i u_i u_iᵀ with λ_1 ≥ λ_2 ≥ …; equivalent to `jnp.linalg.eigh`, reversed.
+
+    Eigenvalues that rounding pushed below zero come back as zero.
+
+    Raises:
+        ValueError: if the kernel is not square, symmetric, finite and positive semi-definite.
+    """
+    check_kernel_matrix(kernel, "kernel")
+    eigenvalues, eigenvectors = jnp.linalg.eigh((kernel + kernel.T) / 2)
+    check_positive(eigenvalues[::-1], "kernel")
+    return Eigenmodes(jnp.maximum(eigenvalues[::-1], 0.0), eigenvectors[:, ::-1])
+
+
+def target_power(modes: Eigenmodes, y: Float[Array, "n *outputs"]) -> Float[Array, " n"]:
+    """The share of ‖y‖² in each mode, (u_i·y)² / ‖y‖², summed over outputs; the shares add up to one."""
+    coefficients = modes.eigenvectors.T @ y.reshape(len(y), -1)
+    return jnp.sum(coefficients**2, axis=1) / jnp.sum(y**2)
+
+
+def effective_dimension(eigenvalues: Float[Array, " n"], ridge: float) -> Float[Array, ""]:
+    """Σ_i λ_i / (λ_i + ridge): how many modes a ridge lets through [Hastie, Tibshirani & Friedman 2009, eq. 3.50]."""
+    return jnp.sum(eigenvalues / (eigenvalues + ridge))

@@ -1,0 +1,196 @@
+"""Real training, of a network, its linearization or its scaled version alike. Only this file loops over steps."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Key, PyTree
+from tqdm.auto import tqdm
+
+from ._checks import check_finite, is_concrete
+from ._pytree import as_pytree
+from .dynamics import GradientFlow, HeavyBall
+
+Loss = Callable[[Array, Array], Array]
+
+
+def squared_loss(f: Float[Array, "n *outputs"], y: Float[Array, "n *outputs"]) -> Float[Array, ""]:
+    """The mean over examples of ½ |f − y|², summed over outputs."""
+    if f.shape != y.shape:
+        raise ValueError(f"outputs have shape {f.shape} and targets {y.shape}: they must agree, with no broadcasting")
+    return 0.5 * jnp.sum((f - y) ** 2) / len(y)
+
+
+def cross_entropy(f: Float[Array, "n k"], y: Float[Array, "n k"]) -> Float[Array, ""]:
+    """The mean over examples of −Σ_k y_k log softmax(f)_k, for one-hot or soft labels y."""
+    return jnp.mean(optax.softmax_cross_entropy(f, y))
+
+
+class Trajectory(NamedTuple):
+    """What `train` recorded, times (or steps) first.
+
+    Attributes:
+        ts: the times, or the numbers of steps, asked for.
+        loss: the training loss there.
+        record: what `record(params)` returned there; None where no function was given.
+        params: the parameters at the last of them.
+    """
+
+    ts: Array
+    loss: Float[Array, " times"]
+    record: PyTree
+    params: PyTree
+
+
+def train(
+    f: Callable[[PyTree, Array], Array],
+    params0: PyTree,
+    x: Float[Array, "n *shape"],
+    y: Array,
+    optimizer: GradientFlow | HeavyBall | optax.GradientTransformation,
+    *,
+    ts: Any = None,
+    steps: Any = None,
+    loss: Loss = squared_loss,
+    record: Callable[[PyTree], PyTree] | None = None,
+    batch_size: int | None = None,
+    key: Key[Array, ""] | None = None,
+    progress: bool = False,
+) -> Trajectory:
+    """Trains f(params, x) on (x, y) from params0.
+
+    Pure JAX: `jax.vmap` over params0 or key trains many networks in one program.
+
+    Args:
+        f: one example to a vector of outputs. A network's `apply`, `linearize(f, params0)`, `scaled(f, params0, alpha)`, or
+            any function like them.
+        x, y: examples and targets along the first axis.
+        optimizer: `gradient_flow()`, `gradient_descent(learning_rate)`, `heavy_ball(learning_rate, momentum)`, as in
+            `predict`, or any optax optimizer.
+        ts: for gradient flow, the times to record at, increasing.
+        steps: for all others, the numbers of steps to record at, increasing; 0 is before the first.
+        loss: (outputs, targets) -> one number for the whole set.
+        record: params -> anything, evaluated at each of them.
+        batch_size, key: examples drawn with replacement at each step; None takes all of them. Not for gradient flow.
+        progress: show a progress bar. Not under `jit` or `vmap`.
+
+    Raises:
+        ValueError: if ts and steps do not fit the optimizer or are not increasing, if data are not finite or of unequal
+            number, or if batch_size comes without key.
+        RuntimeError: if gradient flow needs more than its `max_steps`.
+    """
+    f, x, y = as_pytree(f), jnp.asarray(x), jnp.asarray(y)
+    check_finite(x=x, y=y, params0=params0)
+    if len(x) != len(y):
+        raise ValueError(f"x holds {len(x)} examples and y {len(y)} targets: they must agree")
+    if isinstance(optimizer, GradientFlow):
+        if batch_size is not None:
+            raise ValueError("gradient flow uses all examples: leave batch_size out, or take gradient_descent")
+        return _flow(f, params0, x, y, _moments(ts, "ts", steps), optimizer, loss, record, progress)
+    if batch_size is not None and key is None:
+        raise ValueError("batch_size needs key=jax.random.key(...), from which the batches are drawn")
+    if isinstance(optimizer, HeavyBall):
+        optimizer = optax.sgd(optimizer.learning_rate, optimizer.momentum or None)
+    moments = _moments(steps, "steps", ts).astype(int)
+    return _descend(f, params0, x, y, moments, optimizer, loss, record, batch_size, key, progress)
+
+
+def _moments(given, name: str, other) -> Array:
+    if given is None or other is not None:
+        raise ValueError(f"this optimizer takes {name}=..., and nothing else, to say when to record: gradient flow has ts, others steps")
+    moments = jnp.atleast_1d(jnp.asarray(given, float))
+    if is_concrete(moments) and not (bool(jnp.all(jnp.diff(moments) >= 0)) and moments[0] >= 0 and bool(jnp.isfinite(moments[-1]))):
+        raise ValueError(f"{name} must be finite, 0 or more, and increasing, got {np.asarray(given)}")
+    return moments
+
+
+def _observe(f, x, y, loss, record, params):
+    value = loss(jax.vmap(f, (None, 0))(params, x), y)
+    return value, (None if record is None else record(params))
+
+
+@functools.partial(jax.jit, static_argnames=("flow", "loss", "record", "progress"))
+def _flow(f, params0, x, y, ts, flow, loss, record, progress):
+    """Integrates the displacement u = θ − θ₀, so that its error is held against its own size, not against that of θ."""
+    flat0, unravel = ravel_pytree(params0)
+
+    def outputs(u, x):
+        return jax.vmap(f, (None, 0))(unravel(flat0 + u), x)
+
+    def velocity(t, u, data):
+        x, y = data
+        return -jax.grad(lambda u: loss(outputs(u, x), y))(u)
+
+    def observe(t, u, data):
+        return _observe(f, *data, loss, record, unravel(flat0 + u))
+
+    def leaves(*args):  # diffrax saves arrays only, where a record may hold empty tuples
+        return jax.tree.leaves(observe(*args))
+
+    start = jnp.zeros_like(flat0)
+    atol = flow.rtol * _displacement_scale(lambda u: outputs(u, x), velocity(0.0, start, (x, y)), start)
+    seen, last = diffrax.diffeqsolve(
+        diffrax.ODETerm(velocity),
+        diffrax.Tsit5(),
+        t0=0.0,
+        t1=ts[-1],
+        dt0=None,
+        y0=start,
+        args=(x, y),
+        saveat=diffrax.SaveAt(subs=[diffrax.SubSaveAt(ts=ts, fn=leaves), diffrax.SubSaveAt(t1=True)]),
+        stepsize_controller=diffrax.PIDController(rtol=flow.rtol, atol=atol),
+        max_steps=flow.max_steps,
+        progress_meter=diffrax.TqdmProgressMeter() if progress else diffrax.NoProgressMeter(),
+    ).ys
+    structure = jax.tree.structure(jax.eval_shape(observe, 0.0, start, (x, y)))
+    return Trajectory(ts, *jax.tree.unflatten(structure, seen), unravel(flat0 + last[0]))
+
+
+def _displacement_scale(outputs, gradient, start):
+    """The size of an entry of u, from the first Newton step along the gradient g: |g|³ n / ‖J g‖² / √p."""
+    values, change = jax.jvp(outputs, (start,), (gradient,))
+    newton_step = jnp.linalg.norm(gradient) ** 3 * len(values) / jnp.sum(change**2)
+    return jnp.where(jnp.isfinite(newton_step) & (newton_step > 0), newton_step, 1.0) / start.size**0.5
+
+
+def _descend(f, params, x, y, moments, optimizer, loss, record, batch_size, key, progress):
+    key = jax.random.key(0) if key is None else key
+    advance = functools.partial(_advance, optimizer=optimizer, loss=loss, record=record, batch_size=batch_size)
+    lengths = jnp.diff(moments, prepend=0)
+    state = (params, jax.jit(optimizer.init)(params), key)
+    if progress:
+        seen = []
+        for length in tqdm(np.asarray(lengths), desc="training"):
+            state, observed = advance(f, state, x, y, length)
+            seen.append(observed)
+        seen = jax.tree.map(lambda *leaves: jnp.stack(leaves), *seen)
+    else:
+        state, seen = jax.lax.scan(lambda state, length: advance(f, state, x, y, length), state, lengths)
+    return Trajectory(moments, *seen, state[0])
+
+
+@functools.partial(jax.jit, static_argnames=("optimizer", "loss", "record", "batch_size"))
+def _advance(f, state, x, y, num_steps, *, optimizer, loss, record, batch_size):
+    """`num_steps` steps of the optimizer, then a look."""
+
+    def objective(params, x, y):
+        return loss(jax.vmap(f, (None, 0))(params, x), y)
+
+    def step(_, state):
+        params, optimizer_state, key = state
+        key, batch_key = jax.random.split(key)
+        batch = slice(None) if batch_size is None else jax.random.randint(batch_key, (batch_size,), 0, len(x))
+        gradient = jax.grad(objective)(params, x[batch], y[batch])
+        updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
+        return optax.apply_updates(params, updates), optimizer_state, key
+
+    state = jax.lax.fori_loop(0, num_steps, step, state)
+    return state, _observe(f, x, y, loss, record, state[0])
