@@ -1,0 +1,65 @@
+# `make book` and `make test` each do everything they need: an environment in .venv, then the job.
+SHELL := /bin/bash
+BIN := .venv/bin
+JOBS ?= 2
+PORT ?= 8000
+SHOTS ?= _build/screenshots
+export JAX_PLATFORMS := cpu        # the stored outputs were made on a CPU; silences jax's search for a GPU
+export UV_PYTHON_DOWNLOADS := never
+
+# The first Python that runs, is of a supported version and can make an environment; PYTHON=... overrides.
+CANDIDATES := python3.11 python3.12 python3.13 python3 python
+SUITABLE := import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("is " + sys.version.split()[0]); import venv, ensurepip
+PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(SUITABLE)' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help install book serve test lint notebooks screenshots address lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: .venv/.ready  ## the environment, from requirements.lock
+
+.venv/.ready: requirements.lock pyproject.toml
+	@'$(PYTHON)' -c '$(SUITABLE)' 2>/dev/null || { \
+	  echo "This needs Python 3.11, 3.12 or 3.13 with its modules venv and ensurepip. What was found:"; \
+	  for p in $(or $(PYTHON),$(CANDIDATES)); do echo "  $$p: $$($$p -c '$(SUITABLE)' 2>&1 | grep -m 1 -E 'Error|not found|^is ')"; done; \
+	  echo "Install it (Debian, Ubuntu: apt-get install python3 python3-venv) or name one: make PYTHON=/path/to/python3.12"; \
+	  exit 1; }
+	@echo "Filling .venv with $$('$(PYTHON)' --version) (about a minute, 1 GB) ..."
+	@$(BIN)/python -c 'import pip' 2>/dev/null || '$(PYTHON)' -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+book: install  ## build the site into _build/html; any warning fails the build
+	@rm -rf _build/html _build/.doctrees
+	$(BIN)/jupyter-book build . -W -n --keep-going --quiet
+	@echo "Open _build/html/index.html, or run: make serve"
+
+serve: book  ## build the site and show it at http://localhost:8000 (PORT=...)
+	@echo "http://localhost:$(PORT)/book/index.html (Ctrl-C ends it)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+test: install lint book  ## everything: lint, site, package, chapters output by output, browser
+	$(BIN)/python -m pytest -n $(JOBS) --nbval --nbval-current-env --nbval-cell-timeout=300
+
+lint: install  ## ruff over the package, the tools, the tests and the chapters' text
+	$(BIN)/ruff check .
+
+notebooks: install  ## run chapters and store their outputs; CHAPTER=taylor_expansion for one
+	$(BIN)/python tools/nb.py $(CHAPTER)
+
+screenshots: book  ## every page, light and dark, wide and phone, into SHOTS=...
+	$(BIN)/python tests/browser/screenshots.py $(SHOTS)
+
+address: install  ## write the repository's address, as pyproject.toml has it, wherever it is needed
+	$(BIN)/python tools/address.py
+
+lock: install  ## rewrite requirements.lock and environment.yml from pyproject.toml
+	$(BIN)/python tools/lock.py
+
+clean:  ## remove what was built; .venv stays
+	rm -rf _build .pytest_cache .ruff_cache build ntk_tutorial.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
