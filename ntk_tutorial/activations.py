@@ -1,7 +1,7 @@
 """Activation functions and their Gaussian averages, which is all an infinitely wide network sees of them.
 
 For a centred Gaussian pair (u, v) with E[u²] = q11, E[uv] = q12, E[v²] = q22, the *dual* of an activation φ is
-E[φ(u) φ(v)], and the dual of its derivative is E[φ'(u) φ'(v)] [Daniely, Frostig & Singer 2016, section 4.2].
+E[φ(u) φ(v)], and the dual of its derivative is E[φ'(u) φ'(v)] [Daniely, Frostig & Singer 2016].
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def abrelu(negative_slope: float, positive_slope: float) -> Activation:
 
     Written φ(x) = c x + d |x|, the odd and the even part do not mix under a centred Gaussian, so
     E[φφ] = c² q12 + d² E|u||v| and E[φ'φ'] = c² + d² E[sign u · sign v]; the two expectations are the
-    arc-cosine kernels of degree 1 and 0 [Cho & Saul 2009, eqs. 3 to 6].
+    arc-cosine kernels of degree 1 and 0 [Cho & Saul 2009, section 2].
     """
     odd, even = (positive_slope + negative_slope) / 2, (positive_slope - negative_slope) / 2
     return Activation(
@@ -101,7 +101,7 @@ def _erf_dual_derivative(q11, q12, q22):
     return 4.0 / jnp.pi / jnp.sqrt((1.0 + 2.0 * q11) * (1.0 + 2.0 * q22) - 4.0 * q12**2)
 
 
-erf = Activation(jax.scipy.special.erf, _erf_dual, _erf_dual_derivative, "erf")  # dual: [Williams 1997, eq. 11]
+erf = Activation(jax.scipy.special.erf, _erf_dual, _erf_dual_derivative, "erf")  # dual: [Williams 1997, section 3.1]
 
 
 def _gelu_moments(q11, q12, q22):
@@ -213,11 +213,11 @@ def by_quadrature(
     """
     if not 0 < degree < num_points:
         raise ValueError(f"degree must lie between 1 and num_points - 1 = {num_points - 1}, got {degree}")
-    nodes, weights, hermite = _hermite_rule(num_points, degree)
+    nodes, weighted_hermite = _hermite_rule(num_points, degree)
     derivative = jnp.vectorize(jax.grad(lambda z: jnp.sum(fn(z))))
 
     def coefficients(function, q):
-        return (function(jnp.sqrt(q)[..., None] * nodes) * weights) @ hermite
+        return function(jnp.sqrt(q)[..., None] * nodes) @ weighted_hermite
 
     def dual(function, q11, q12, q22):
         scale = jnp.sqrt(q11 * q22)
@@ -232,15 +232,15 @@ def by_quadrature(
 
 
 @functools.cache
-def _hermite_rule(num_points: int, degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nodes and weights of E[g(z)], z ~ N(0, 1), and h_k(node) for k = 0 … degree, by the three-term recurrence."""
+def _hermite_rule(num_points: int, degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes for z ~ N(0, 1), and weight · h_k(node) for k = 0 … degree: their product only fits into float32."""
     from scipy.special import roots_hermitenorm
 
     nodes, weights = roots_hermitenorm(num_points)
     hermite = [np.ones_like(nodes), nodes]
     for k in range(1, degree):
         hermite.append((nodes * hermite[k] - math.sqrt(k) * hermite[k - 1]) / math.sqrt(k + 1))
-    return nodes, weights / weights.sum(), np.stack(hermite[: degree + 1], axis=-1)
+    return nodes, np.stack(hermite[: degree + 1], axis=-1) * (weights / weights.sum())[:, None]
 
 
 tanh = by_quadrature(jnp.tanh, name="tanh")

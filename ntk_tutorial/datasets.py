@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class Dataset(NamedTuple):
@@ -27,7 +27,7 @@ def on_sphere(x: Float[Array, "n dim"]) -> Float[Array, "n dim"]:
     return x * jnp.sqrt(x.shape[-1]) / jnp.linalg.norm(x, axis=-1, keepdims=True)
 
 
-def sphere(key: Key[Array, ""], num: int, dim: int) -> Float[Array, "num dim"]:
+def sphere(key: PRNGKeyArray, num: int, dim: int) -> Float[Array, "num dim"]:
     """Points drawn uniformly from the sphere of radius √dim."""
     return on_sphere(jax.random.normal(key, (num, dim)))
 
@@ -39,7 +39,7 @@ def circle(num: int) -> Float[Array, "num 2"]:
 
 
 def near_duplicates(
-    key: Key[Array, ""], num: int, dim: int, distance: float
+    key: PRNGKeyArray, num: int, dim: int, distance: float
 ) -> tuple[Float[Array, "num+1 dim"], Float[Array, "num+1 1"]]:
     """`num` points on the sphere with random labels ±1, and a last one, `distance` from the first, with the opposite label.
 
@@ -58,7 +58,7 @@ def near_duplicates(
 
 
 def digits(
-    key: Key[Array, ""],
+    key: PRNGKeyArray,
     num_train: int,
     num_test: int,
     *,

@@ -48,12 +48,12 @@ def _norm(tree: PyTree) -> Array:
 
 
 def kernel_alignment(kernel1: Kernel, kernel2: Kernel) -> Float[Array, ""]:
-    """The cosine ⟨K, K′⟩ / (‖K‖ ‖K′‖) of two kernels [Cristianini et al. 2001, definition 1]."""
+    """The cosine ⟨K, K′⟩ / (‖K‖ ‖K′‖) of two kernels [Cristianini et al. 2001]."""
     return jnp.vdot(kernel1, kernel2) / (jnp.linalg.norm(kernel1.reshape(-1)) * jnp.linalg.norm(kernel2.reshape(-1)))
 
 
 def centered_alignment(kernel1: Float[Array, "n n"], kernel2: Float[Array, "n n"]) -> Float[Array, ""]:
-    """Alignment after both kernels' features have been centred on the data [Cortes, Mohri & Rostamizadeh 2012, eq. 2]."""
+    """Alignment after both kernels' features have been centred on the data [Cortes, Mohri & Rostamizadeh 2012]."""
     return kernel_alignment(_center(kernel1), _center(kernel2))
 
 
@@ -62,7 +62,7 @@ def _center(kernel):
 
 
 def target_alignment(kernel: Float[Array, "n n"], y: Float[Array, "n *outputs"]) -> Float[Array, ""]:
-    """Alignment of a kernel with the ideal one for targets y, y yᵀ [Cristianini et al. 2001, section 3]."""
+    """Alignment of a kernel with the ideal one for targets y, y yᵀ [Cristianini et al. 2001]."""
     y = y.reshape(len(y), -1)
     return kernel_alignment(kernel, y @ y.T)
 

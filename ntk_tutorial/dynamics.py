@@ -7,6 +7,7 @@ starts at 1 has accumulated by time t, (1 − decay) / rate. Time and steps are 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +16,13 @@ from typing import NamedTuple
 import diffrax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Real, ScalarLike
 
 from ._checks import check_finite, check_kernel_matrix, is_concrete
 from .gram import as_matrix
 from .spectra import eigenmodes
 
-Times = Float[Array, "*times"]
+Times = Real[ArrayLike, "*times"]
 Rates = Float[Array, " mode"]
 
 
@@ -51,8 +52,8 @@ class HeavyBall:
         momentum: μ in [0, 1). Steps are then 1 / (1 − μ) times as effective as t = η · step suggests.
     """
 
-    learning_rate: float
-    momentum: float = 0.0
+    learning_rate: ScalarLike
+    momentum: ScalarLike = 0.0
 
     def __post_init__(self):
         if is_concrete(self.learning_rate, self.momentum) and not (self.learning_rate > 0 and 0 <= self.momentum < 1):
@@ -65,19 +66,20 @@ class HeavyBall:
         eta, mu = self.learning_rate, self.momentum
         rows = [[1.0 - eta * rate, mu, eta], [-eta * rate, mu, eta], [0.0, 0.0, 1.0]]
         step = jnp.stack([jnp.stack([jnp.broadcast_to(e, rate.shape) for e in row], -1) for row in rows], -2)
-        return _matrix_power(step, jnp.round(t / eta).astype(int))[:, 0, 2]
+        return _matrix_power(step, jnp.round(t / eta))[:, 0, 2]
 
 
-def _matrix_power(matrix: Float[Array, "mode 3 3"], exponent: Array) -> Float[Array, "mode 3 3"]:
-    """By repeated squaring, with an exponent that JAX may trace."""
+def _matrix_power(matrix: Float[Array, "mode 3 3"], exponent: Float[Array, ""]) -> Float[Array, "mode 3 3"]:
+    """By repeated squaring, with an exponent below 2^63 that JAX may trace; a float, since integers may have 32 bits."""
+    product = functools.partial(jnp.matmul, precision="highest")
 
-    def square(bit, carry):
-        result, base = carry
-        result = jnp.where((exponent >> bit) & 1, base @ result, result)
-        return result, base @ base
+    def square(_, carry):
+        result, base, exponent = carry
+        result = jnp.where(exponent % 2 == 1, product(base, result), result)
+        return result, product(base, base), exponent // 2
 
-    identity = jnp.broadcast_to(jnp.eye(3), matrix.shape)
-    return jax.lax.fori_loop(0, 31, square, (identity, matrix))[0]
+    identity = jnp.broadcast_to(jnp.eye(3, dtype=matrix.dtype), matrix.shape)
+    return jax.lax.fori_loop(0, 63, square, (identity, matrix, exponent))[0]
 
 
 def gradient_flow(*, rtol: float = 1e-5, max_steps: int = 100_000) -> GradientFlow:
@@ -85,12 +87,12 @@ def gradient_flow(*, rtol: float = 1e-5, max_steps: int = 100_000) -> GradientFl
     return GradientFlow(rtol, max_steps)
 
 
-def gradient_descent(learning_rate: float) -> HeavyBall:
+def gradient_descent(learning_rate: ScalarLike) -> HeavyBall:
     """θ ← θ − η ∇L: a residual with rate r is multiplied by 1 − η r at each step."""
     return HeavyBall(learning_rate)
 
 
-def heavy_ball(learning_rate: float, momentum: float) -> HeavyBall:
+def heavy_ball(learning_rate: ScalarLike, momentum: ScalarLike) -> HeavyBall:
     """Gradient descent with Polyak's momentum; equivalent to `optax.sgd(learning_rate, momentum)`."""
     return HeavyBall(learning_rate, momentum)
 
@@ -115,18 +117,18 @@ class EnsemblePrediction(NamedTuple):
 def predict(
     ntk_train: Float[Array, "n n *kk"],
     y_train: Float[Array, "n *outputs"],
-    ts: float | Times = math.inf,
+    ts: Times = math.inf,
     dynamics: Dynamics = GradientFlow(),
     *,
     f_train0: Float[Array, "n *outputs"] | None = None,
     ntk_test_train: Float[Array, "m n *kk"] | None = None,
     f_test0: Float[Array, "m *outputs"] | None = None,
-    ridge: float = 0.0,
+    ridge: ScalarLike = 0.0,
 ) -> Prediction:
     """Outputs of the linearized network on train and test points during training on the squared loss.
 
     With A(t) = response(Θ + ridge I), f(t, x) = f₀(x) + Θ(x, X) A(t) (y − f₀(X)), which at t = ∞ is kernel (ridge)
-    regression on what f₀ leaves over [Lee et al. 2019, eqs. 10 and 11, with the ridge added].
+    regression on what f₀ leaves over [Lee et al. 2019, section 2.2, with the ridge added].
 
     Args:
         ntk_train: Θ(X, X), either (n, n), one kernel for all outputs, or (n, n, k, k).
@@ -166,18 +168,18 @@ def predict_ensemble(
     ntk_train: Float[Array, "n n"],
     nngp_train: Float[Array, "n n"],
     y_train: Float[Array, "n *outputs"],
-    ts: float | Times = math.inf,
+    ts: Times = math.inf,
     dynamics: Dynamics = GradientFlow(),
     *,
     ntk_test_train: Float[Array, "m n"],
     nngp_test_train: Float[Array, "m n"],
     nngp_test: Float[Array, "m m"],
-    ridge: float = 0.0,
+    ridge: ScalarLike = 0.0,
 ) -> EnsemblePrediction:
     """Mean and covariance, over random initializations, of infinitely wide networks trained on the squared loss.
 
     At initialization the outputs are Gaussian with covariance K, the NNGP kernel; training maps them linearly. With
-    G = Θ(X*, X) A(t), mean = G y and covariance = K** + G K Gᵀ − G K*ᵀ − K* Gᵀ [Lee et al. 2019, eqs. 14 and 15].
+    G = Θ(X*, X) A(t), mean = G y and covariance = K** + G K Gᵀ − G K*ᵀ − K* Gᵀ [Lee et al. 2019, corollary 1].
 
     For the training points pass the training kernels in the places of the test kernels. With ntk_* = nngp_*, only the
     readout is trained, and t = ∞ is Gaussian process regression.
@@ -197,7 +199,7 @@ def predict_ensemble(
     return EnsemblePrediction(mean.reshape(*jnp.shape(ts), len(nngp_test), *y_train.shape[1:]), covariance)
 
 
-def max_learning_rate(ntk_train: Float[Array, "n n *kk"], momentum: float = 0.0) -> Float[Array, ""]:
+def max_learning_rate(ntk_train: Float[Array, "n n *kk"], momentum: ScalarLike = 0.0) -> Float[Array, ""]:
     """The learning rate past which a linearized network diverges on the squared loss: 2 (1 + μ) n / λ_max.
 
     Each mode's recursion z² − (1 + μ − η λ/n) z + μ has both roots inside the unit circle up to there [Goh 2017].

@@ -50,10 +50,10 @@ class NtkVectorProducts:
     params: PyTree
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        k = _check_output(self.f, self.params, x1)
-        _, vjp = jax.vjp(lambda params: self.f(params, x2), self.params)
+        _check_output(self.f, self.params, x1)
+        f_x2, vjp = jax.vjp(lambda params: self.f(params, x2), self.params)
         _, jvp = jax.linearize(lambda params: self.f(params, x1), self.params)
-        return jax.vmap(lambda row: jvp(*vjp(row)), out_axes=1)(jnp.eye(k))
+        return jax.vmap(lambda row: jvp(*vjp(row)), out_axes=1)(jnp.eye(len(f_x2), dtype=f_x2.dtype))
 
 
 @traced("params")

@@ -51,7 +51,7 @@ def taylor_expand(f: NetworkFunction, params0: PyTree, order: int) -> TaylorExpa
 
 
 def linearize(f: NetworkFunction, params0: PyTree) -> TaylorExpansion:
-    """f_lin(θ, x) = f(θ₀, x) + ∂f/∂θ(θ₀, x) · (θ − θ₀), the first-order expansion [Lee et al. 2019, eq. 5].
+    """f_lin(θ, x) = f(θ₀, x) + ∂f/∂θ(θ₀, x) · (θ − θ₀), the first-order expansion [Lee et al. 2019, section 2.2].
 
     The product is a Jacobian-vector product: about two forward passes, and no Jacobian is formed.
     """
@@ -71,7 +71,7 @@ class ScaledModel:
 
 
 def scaled(f: NetworkFunction, params0: PyTree, alpha: float | Array) -> ScaledModel:
-    """α (f(θ, x) − f(θ₀, x)): zero at initialization, and the lazier in training the larger α [Chizat et al. 2019, section 1].
+    """α (f(θ, x) − f(θ₀, x)): zero at initialization, and the lazier in training the larger α [Chizat et al. 2019].
 
     The subtraction loses digits as α grows and θ stays near θ₀: use float64.
 

@@ -10,11 +10,11 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from ._pytree import traced
 from .activations import Activation
@@ -48,10 +48,11 @@ def input_state(x1: Float[Array, "*position channel"], x2: Float[Array, "*positi
     return KernelState(q11, q12, q22, jnp.zeros_like(q12), x1.shape[-1], False)
 
 
+@runtime_checkable
 class Layer(Protocol):
     """What every layer offers."""
 
-    def init(self, key: Key[Array, ""], input_shape: Shape) -> tuple[Params, Shape]:
+    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         """Draws parameters for inputs of `input_shape` (one example) and tells the shape of the output."""
         ...
 
@@ -70,14 +71,14 @@ Visit = Callable[[Layer, Params, Array], Array]
 class _Stateless:
     """A layer without parameters whose output has the shape of its input."""
 
-    def init(self, key: Key[Array, ""], input_shape: Shape) -> tuple[Params, Shape]:
+    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         del key
         return (), input_shape
 
 
 @dataclass(frozen=True)
 class Dense:
-    """z = w_std / √fan_in · W h + b_std · b on the last axis, with W, b ~ N(0, 1) [Jacot et al. 2018, section 3].
+    """z = w_std / √fan_in · W h + b_std · b on the last axis, with W, b ~ N(0, 1) [Jacot et al. 2018, section 2].
 
     Infinite width: q ← w_std² q + b_std², Θ ← w_std² Θ + w_std² q + b_std².
 
@@ -103,7 +104,7 @@ class Dense:
         if self.parameterization not in ("ntk", "standard"):
             raise ValueError(f'parameterization is "ntk" or "standard", got {self.parameterization!r}')
 
-    def init(self, key: Key[Array, ""], input_shape: Shape) -> tuple[Params, Shape]:
+    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         w_key, b_key = jax.random.split(key)
         w_scale, b_scale = self._draw_scales(input_shape[-1])
         params = {"w": w_scale * jax.random.normal(w_key, (input_shape[-1], self.num_outputs))}
@@ -191,7 +192,7 @@ class Identity(_Stateless):
 class Flatten:
     """All axes of an example into one. Infinite width: covariances averaged over positions."""
 
-    def init(self, key: Key[Array, ""], input_shape: Shape) -> tuple[Params, Shape]:
+    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         return (), (math.prod(input_shape),)
 
     def apply(self, params: Params, x: Array) -> Float[Array, " entry"]:
@@ -237,7 +238,7 @@ class Residual:
     branch: Layer
     shortcut: Layer = Identity()
 
-    def init(self, key: Key[Array, ""], input_shape: Shape) -> tuple[Params, Shape]:
+    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         branch_key, shortcut_key = jax.random.split(key)
         branch, branch_shape = self.branch.init(branch_key, input_shape)
         shortcut, shortcut_shape = self.shortcut.init(shortcut_key, input_shape)
@@ -276,7 +277,7 @@ class Serial:
             raise ValueError("Serial needs at least one layer, got an empty list")
         object.__setattr__(self, "layers", tuple(layers))  # a tuple, so that networks hash and compare
 
-    def init(self, key: Key[Array, ""], input_shape: Shape) -> tuple[Params, Shape]:
+    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         input_shape = tuple(input_shape)
         if not input_shape:
             raise ValueError("input_shape is (): it must be the shape of one example, such as (dim,)")

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from tqdm.auto import tqdm
 
 from ._checks import check_finite, is_concrete
@@ -62,7 +62,7 @@ def train(
     loss: Loss = squared_loss,
     record: Callable[[PyTree], PyTree] | None = None,
     batch_size: int | None = None,
-    key: Key[Array, ""] | None = None,
+    key: PRNGKeyArray | None = None,
     progress: bool = False,
 ) -> Trajectory:
     """Trains f(params, x) on (x, y) from params0.

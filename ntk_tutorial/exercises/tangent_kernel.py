@@ -1,0 +1,1 @@
+"""Self-checks of the chapter `tangent_kernel`."""

@@ -1,0 +1,1 @@
+"""Self-checks of the chapter `training_dynamics`."""
