@@ -43,7 +43,7 @@ serve: book  ## build the site and show it at http://localhost:8000 (PORT=...)
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 test: install lint book  ## everything: lint, site, package, chapters output by output, browser
-	$(BIN)/python -m pytest -n $(JOBS) --nbval --nbval-current-env --nbval-cell-timeout=300
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300
 
 lint: install  ## ruff over the package, the tools, the tests and the chapters' text
 	$(BIN)/ruff check .

@@ -37,7 +37,9 @@ def figure_problem(stored: list[str], computed: list[str]) -> str | None:
         return f"{len(stored)} figures are stored, {len(computed)} were computed"
     for i, (a, b) in enumerate(zip(map(pixels, stored), map(pixels, computed), strict=True)):
         if a.shape != b.shape:
-            return f"figure {i} is stored with {a.shape[1]}x{a.shape[0]} pixels, computed with {b.shape[1]}x{b.shape[0]}"
+            return (
+                f"figure {i} is stored with {a.shape[1]}x{a.shape[0]} pixels, computed with {b.shape[1]}x{b.shape[0]}"
+            )
         rms = ((a - b) ** 2).mean() ** 0.5
         if rms > MAX_RMS:
             return f"figure {i} differs from the stored one: RMS {rms:.2f} of 255, at most {MAX_RMS} is allowed"

@@ -49,8 +49,9 @@ def _sqrt_det(q11, q12, q22):
 
 
 def _angle(q11, q12, q22):
-    # arctan2 keeps its accuracy as the angle goes to zero, where arccos(ρ) loses half of the digits.
-    return jnp.arctan2(_sqrt_det(q11, q12, q22), q12)
+    # arctan2 keeps its accuracy as the angle goes to zero, where arccos(ρ) loses half of the digits. A side without
+    # variance makes a right angle with all, since sign(0) = 0.
+    return jnp.where((q11 > 0) & (q22 > 0), jnp.arctan2(_sqrt_det(q11, q12, q22), q12), jnp.pi / 2)
 
 
 def _sign_dual(q11, q12, q22):
@@ -193,7 +194,7 @@ def gaussian(scale: float = 1.0, rate: float = -0.5) -> Activation:
 
 
 def by_quadrature(
-    fn: Callable[[Array], Array], *, num_points: int = 200, degree: int = 100, name: str = "by_quadrature"
+    fn: Callable[[Array], Array], *, num_points: int = 300, degree: int = 200, name: str = "by_quadrature"
 ) -> Activation:
     """The duals of any smooth φ, by its Hermite coefficients.
 
@@ -217,16 +218,18 @@ def by_quadrature(
     derivative = jnp.vectorize(jax.grad(lambda z: jnp.sum(fn(z))))
 
     def coefficients(function, q):
-        return function(jnp.sqrt(q)[..., None] * nodes) @ weighted_hermite
+        values = function(jnp.multiply.outer(jnp.sqrt(q), jnp.asarray(nodes, q.dtype)))
+        return jnp.moveaxis(jnp.matmul(values, jnp.asarray(weighted_hermite, q.dtype), precision="highest"), -1, 0)
 
     def dual(function, q11, q12, q22):
         scale = jnp.sqrt(q11 * q22)
         correlation = jnp.clip(q12 / jnp.where(scale > 0, scale, 1.0), -1.0, 1.0)
-        products = coefficients(function, q11) * coefficients(function, q22)
-        total = jnp.zeros_like(q12)
-        for k in reversed(range(degree + 1)):  # Horner's rule
-            total = total * correlation + products[..., k]
-        return total
+        sides = coefficients(function, q11), coefficients(function, q22)
+
+        def horner(total, side):
+            return total * correlation + side[0] * side[1], None
+
+        return jax.lax.scan(horner, jnp.zeros_like(correlation), sides, reverse=True, unroll=min(20, degree + 1))[0]
 
     return Activation(fn, functools.partial(dual, fn), functools.partial(dual, derivative), name)
 

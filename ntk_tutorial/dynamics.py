@@ -154,7 +154,8 @@ def predict(
 
     def outputs(kernel, f0):
         change = jnp.einsum("ij,...jk->...ik", _as_2d(kernel), coefficients, precision="highest")
-        return f0 + change.reshape(*jnp.shape(ts), *f0.shape)
+        change = change.reshape(*jnp.shape(ts), *f0.shape)
+        return jnp.broadcast_to(f0, change.shape) + change
 
     train = outputs(ntk_train, f_train0)
     if ntk_test_train is None:
@@ -193,9 +194,10 @@ def predict_ensemble(
     check_finite(ntk_test_train=ntk_test_train, nngp_test_train=nngp_test_train)
     apply_response = _responses(ntk_train, len(y_train), ts, dynamics, ridge)
     to_test = jnp.swapaxes(apply_response(ntk_test_train.T), -1, -2)  # G: A(t) is symmetric
-    mean = to_test @ y_train.reshape(len(y_train), -1)
-    half = to_test @ (nngp_train @ jnp.swapaxes(to_test, -1, -2) / 2 - nngp_test_train.T)
-    covariance = nngp_test + half + jnp.swapaxes(half, -1, -2)
+    product = functools.partial(jnp.matmul, precision="highest")
+    mean = product(to_test, y_train.reshape(len(y_train), -1))
+    half = product(to_test, product(nngp_train, jnp.swapaxes(to_test, -1, -2))) / 2 - product(to_test, nngp_test_train.T)
+    covariance = jnp.broadcast_to(nngp_test, half.shape) + half + jnp.swapaxes(half, -1, -2)
     return EnsemblePrediction(mean.reshape(*jnp.shape(ts), len(nngp_test), *y_train.shape[1:]), covariance)
 
 
@@ -284,7 +286,8 @@ def _responses(ntk_train, num_train, ts, dynamics, ridge) -> Callable[[Array], A
 
     def apply(v):
         modes = jnp.matmul(eigenvectors.T, v, precision="highest")
-        return jnp.matmul(eigenvectors, responses[..., None] * modes, precision="highest")
+        accumulated = jnp.einsum("...m,mv->...mv", responses, modes)
+        return jnp.matmul(eigenvectors, accumulated, precision="highest")
 
     return apply
 

@@ -53,12 +53,11 @@ def environment(root: Path = ROOT) -> str:
 def main() -> None:
     """Rewrite both files."""
     lock = ROOT / "requirements.lock"
-    command = [
-        str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "--no-config", "--universal",
-        "--python-version=3.11", "--fork-strategy=fewest", "--generate-hashes", "--constraint=tools/lock-constraints.txt",
-        "--no-emit-index-url", "--no-annotate", "--no-header", *(f"--extra={e}" for e in EXTRAS),
-        "pyproject.toml", "--output-file=requirements.lock",
-    ]  # fmt: skip
+    options = """--quiet --no-config --universal --python-version=3.11 --fork-strategy=fewest --generate-hashes
+        --constraint=tools/lock-constraints.txt --no-emit-index-url --no-annotate --no-header"""
+    extras = [f"--extra={extra}" for extra in EXTRAS]
+    files = ["pyproject.toml", "--output-file=requirements.lock"]
+    command = [Path(sys.executable).with_name("uv"), "pip", "compile", *options.split(), *extras, *files]
     subprocess.run(command, check=True, cwd=ROOT)
     lock.write_text(LOCK_HEADER + lock.read_text())
     (ROOT / "environment.yml").write_text(environment())

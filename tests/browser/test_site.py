@@ -1,0 +1,221 @@
+"""The site as a reader meets it: in a real browser, light and dark, wide and on a phone."""
+
+import importlib.resources
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pages
+import pytest
+
+sys.path.insert(0, str(pages.ROOT / "tools"))
+from nb import chapters
+from setup_cell import repository
+
+# Violations that the theme brings along: (rule, a part of the element's HTML).
+UPSTREAM = [
+    ("label-content-name-mismatch", "search-button"),
+    ("label-content-name-mismatch", "theme-switch-button"),
+]
+PAGES = [*sorted(f"book/{path.stem}.html" for path in (pages.ROOT / "book").glob("*.md")),
+         *(f"book/{path.parent.name}/{path.stem}.html" for path in chapters())]  # fmt: skip
+CHAPTERS = [page for page in PAGES if page.count("/") == 2]
+needs_browser = pytest.mark.skipif(pages.executable() is None, reason=pages.REMEDY)
+
+
+@pytest.fixture(scope="module")
+def site():
+    assert (pages.SITE / "index.html").exists(), "There is no built site to look at: run `make book` first"
+    return pages.SITE
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    with pages.served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with pages.browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser, address):
+    """A page that remembers what went wrong in it."""
+    context = browser.new_context(viewport=pages.SIZES["wide"])
+    page = context.new_page()
+    page.problems = []
+    page.on("console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("requestfailed", lambda r: page.problems.append(f"failed: {r.url}"))
+    page.on(
+        "request",
+        lambda r: (
+            page.problems.append(f"off-site: {r.url}") if not r.url.startswith((address, "data:", "blob:")) else None
+        ),
+    )
+    yield page
+    context.close()
+
+
+def violations(page) -> list[str]:
+    """Return what axe-core finds wrong with a page, without what the theme brings along."""
+    page.evaluate(importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    # Without preload: it would fetch style sheets from wrong addresses.
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "preload": False}
+    found = page.evaluate("options => axe.run(document, options)", options)
+    return [
+        f"{v['id']}: {node['html'][:300]}"
+        for v in found["violations"]
+        for node in v["nodes"]
+        if not any(v["id"] == rule and part in node["html"] for rule, part in UPSTREAM)
+    ]
+
+
+@needs_browser
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("scheme", pages.SCHEMES)
+def test_page(page, address, path, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.goto(address + path)
+    pages.settle(page)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    assert page.locator("mjx-merror").count() == 0, page.locator("mjx-merror").all_inner_texts()
+    assert (
+        page.evaluate("[...document.querySelectorAll('.math')].filter(m => !m.querySelector('mjx-container')).length")
+        == 0
+    )
+    assert page.evaluate("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)") == []
+    for size, viewport in pages.SIZES.items():
+        page.set_viewport_size(viewport)
+        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        page.evaluate("window.dispatchEvent(new Event('resize'))")  # the theme then looks for what scrolls
+        page.wait_for_timeout(500)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"scrolls sideways by {wide} pixels ({size})"
+        assert violations(page) == [], size
+    assert page.problems == []
+
+
+@needs_browser
+def test_the_root_leads_to_the_landing_page(page, address):
+    page.goto(address)
+    page.wait_for_url("**/book/index.html")
+    assert page.get_by_role("heading", level=1).count() == 1
+
+
+@needs_browser
+def test_search_finds(page, address):
+    page.goto(address + "search.html?q=kernel")
+    page.wait_for_selector("#search-results li a", timeout=20_000)
+    assert page.locator("#search-results ul.search > li").count() >= 3
+    assert page.problems == []
+
+
+@needs_browser
+@pytest.mark.parametrize("path", CHAPTERS)
+@pytest.mark.parametrize("by", ["click", "keyboard"])
+def test_quiz_answers(page, address, path, by):
+    page.goto(address + path)
+    pages.settle(page)
+    answers = page.locator(".quiz details")
+    assert answers.count() >= 9
+    for i in range(answers.count()):
+        answer = answers.nth(i)
+        summary, feedback = answer.locator("summary"), answer.locator("p").first
+        assert not feedback.is_visible()
+        if by == "click":
+            summary.click()
+        else:
+            summary.focus()
+            page.keyboard.press("Enter")
+        assert feedback.is_visible() and feedback.inner_text().strip()
+        mark = summary.evaluate("s => getComputedStyle(s, '::before').content")
+        assert mark == ('"✓"' if "right" in answer.get_attribute("class") else '"✗"')
+    assert page.problems == []
+
+
+@needs_browser
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_hidden_parts_open(page, address, path):
+    page.goto(address + path)
+    pages.settle(page)
+    for kind in ("answer", "hint", "teachers"):
+        parts = page.locator(f"details.{kind}")
+        assert parts.count(), f"no <details class={kind!r}>"
+        for i in range(parts.count()):
+            assert not parts.nth(i).locator("p").first.is_visible()
+            parts.nth(i).locator("summary").click()
+            assert parts.nth(i).locator("p").first.is_visible()
+    solutions = page.locator("details.hide.above-input, details.hide.below-input")
+    solutions = solutions.or_(page.locator(".tag_hide-cell details"))
+    assert solutions.count() >= 4
+    for i in range(solutions.count()):
+        assert not solutions.nth(i).locator("pre").first.is_visible()
+        solutions.nth(i).locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert solutions.nth(i).locator("pre").first.is_visible()
+
+
+@needs_browser
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_colab_link(page, address, path):
+    page.goto(address + path)
+    slug = repository().removeprefix("https://github.com/")
+    notebook = path.replace(".html", ".ipynb")
+    link = page.locator("a[href*='colab']").first.get_attribute("href")
+    assert link == f"https://colab.research.google.com/github/{slug}/blob/main/{notebook}"
+
+
+@needs_browser
+def test_the_colour_switch(page, address):
+    page.goto(address + "book/index.html")
+    seen = {page.evaluate("document.documentElement.dataset.theme")}
+    for _ in range(3):
+        page.locator(".theme-switch-button:visible").first.click()
+        seen.add(page.evaluate("document.documentElement.dataset.theme"))
+    assert seen == {"light", "dark"}
+
+
+class Links(HTMLParser):
+    """Collect the anchors and the links of a page."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.ids, self.links = set(), []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids |= {attributes[name] for name in ("id", "name") if attributes.get(name)}
+        if tag in ("a", "link", "img", "script"):
+            self.links += [v for v in (attributes.get("href"), attributes.get("src")) if v]
+
+
+def test_links_inside_the_site_lead_somewhere(site):
+    seen: dict[Path, Links] = {}
+    broken = []
+    for path in map(site.joinpath, PAGES):
+        for link in seen.setdefault(path, Links(path)).links:
+            if re.match(r"[a-z]+:|//", link):
+                continue
+            name, anchor = urldefrag(link)
+            target = (path.parent / unquote(name).split("?")[0]).resolve() if name else path
+            if not target.exists():
+                broken.append(f"{path.name}: {link}")
+                continue
+            anchors = seen.setdefault(target, Links(target)).ids if target.suffix == ".html" else {anchor}
+            if anchor and unquote(anchor) not in anchors:
+                broken.append(f"{path.name}: {link}")
+    assert not broken
+
+
+def test_pages_load_nothing_from_elsewhere(site):
+    for path in map(site.joinpath, PAGES):
+        loaded = re.findall(r"<(?:script|img|iframe)[^>]*\ssrc=\"(https?:[^\"]+)", path.read_text())
+        loaded += re.findall(r"<link[^>]*rel=\"stylesheet\"[^>]*href=\"(https?:[^\"]+)", path.read_text())
+        assert not loaded, f"{path.name}: {loaded}"

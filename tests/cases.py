@@ -1,0 +1,94 @@
+"""One table of networks and one of activations: every law of the package is tested on all of them."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import ntk_tutorial as ntk
+
+NETWORKS = {  # name: (width -> network, shape of one example)
+    "depth 0": (lambda width: ntk.mlp(width, 0, 2, ntk.relu, w_std=1.3), (3,)),
+    "depth 0, bias": (lambda width: ntk.mlp(width, 0, 3, ntk.relu, b_std=0.4), (3,)),
+    "depth 1": (lambda width: ntk.mlp(width, 1, 1, ntk.relu, w_std=1.5), (3,)),
+    "depth 2, bias": (lambda width: ntk.mlp(width, 2, 3, ntk.erf, w_std=1.5, b_std=0.3), (3,)),
+    "depth 3, bias": (lambda width: ntk.mlp(width, 3, 1, ntk.tanh, w_std=1.2, b_std=0.1), (3,)),
+    "standard": (lambda width: ntk.mlp(width, 2, 2, ntk.erf, w_std=1.5, b_std=0.3, parameterization="standard"), (3,)),
+    "layer norm": (
+        lambda width: ntk.Serial([
+            ntk.Dense(width, b_std=0.2), ntk.LayerNorm(), ntk.Elementwise(ntk.gelu), ntk.Dense(width), ntk.LayerNorm(),
+            ntk.Elementwise(ntk.sin), ntk.Dense(2),
+        ]),
+        (3,),
+    ),
+    "residual": (
+        lambda width: ntk.Serial([
+            ntk.Dense(width, w_std=1.5, b_std=0.1),
+            ntk.Residual(ntk.Serial([ntk.Elementwise(ntk.erf), ntk.Dense(width, b_std=0.2)])),
+            ntk.Residual(ntk.Serial([ntk.Elementwise(ntk.softplus), ntk.Dense(width)]), shortcut=ntk.Dense(width)),
+            ntk.Elementwise(ntk.tanh), ntk.Identity(), ntk.Dense(2),
+        ]),
+        (3,),
+    ),
+    "flattened image": (
+        lambda width: ntk.Serial([ntk.Flatten(), ntk.mlp(width, 1, 2, ntk.sin, w_std=1.4, b_std=0.2)]),
+        (2, 3, 1),
+    ),
+    "shared by positions": (
+        lambda width: ntk.Serial([ntk.Dense(width, b_std=0.5), ntk.Elementwise(ntk.erf), ntk.Flatten(), ntk.Dense(2)]),
+        (4, 2),
+    ),
+    "shared, standard": (
+        lambda width: ntk.Serial([
+            ntk.Dense(width, b_std=0.5, parameterization="standard"), ntk.Elementwise(ntk.erf), ntk.Flatten(),
+            ntk.Dense(2, b_std=0.1, parameterization="standard"),
+        ]),
+        (4, 2),
+    ),
+}  # fmt: skip
+
+KINKED = {
+    "relu": ntk.relu,
+    "leaky_relu": ntk.leaky_relu(0.1),
+    "abs": ntk.abs,
+    "abrelu": ntk.abrelu(-0.3, 1.2),
+    "sign": ntk.sign,
+}
+SMOOTH = {
+    "identity": ntk.identity,
+    "erf": ntk.erf,
+    "gelu": ntk.gelu,
+    "sin": ntk.sin,
+    "cos": ntk.cos,
+    "rbf": ntk.rbf(0.8),
+    "exp": ntk.exp(0.7, 0.6),
+    "gaussian": ntk.gaussian(1.2, -0.7),
+    "tanh": ntk.tanh,
+    "softplus": ntk.softplus,
+    "swish": ntk.swish,
+    "polynomial": ntk.polynomial(0.1, 1.0, -0.3, 0.2),
+    "monomial": ntk.monomial(3),
+}
+ACTIVATIONS = KINKED | SMOOTH
+
+all_networks = pytest.mark.parametrize("name", NETWORKS)
+
+
+def case(name, width=6, seed=0):
+    """A network of the table, parameters for it, and the shape of its examples."""
+    build, shape = NETWORKS[name]
+    net = build(width)
+    return net, net.init(jax.random.key(seed), shape)[0], shape
+
+
+def examples(shape, n, seed=1):
+    return jax.random.normal(jax.random.key(seed), (n, *shape))
+
+
+def outputs(f, params, x):
+    return jax.vmap(f, (None, 0))(params, x)
+
+
+def relative_error(got, expected):
+    got, expected = jnp.asarray(got), jnp.asarray(expected)
+    assert got.shape == expected.shape
+    return float(jnp.max(jnp.abs(got - expected)) / jnp.max(jnp.abs(expected)))
