@@ -121,7 +121,7 @@ class Dense:
             )
         w_scale, b_scale = self.scales(fan_in)
         z = w_scale * jnp.matmul(x, params["w"], precision="highest")
-        return z if self.b_std is None else z + b_scale * params["b"]
+        return z if self.b_std is None else z + jnp.broadcast_to(b_scale * params["b"], z.shape)
 
     def kernel(self, state: KernelState) -> KernelState:
         w_var, b_var = self.w_std**2, (self.b_std or 0.0) ** 2

@@ -97,7 +97,8 @@ def test_page(page, address, path, scheme):
         page.wait_for_timeout(500)
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"scrolls sideways by {wide} pixels ({size})"
-        assert violations(page) == [], size
+        if size == "wide" or scheme == "light":  # colours are the same on a phone
+            assert violations(page) == [], size
     assert page.problems == []
 
 
