@@ -1,7 +1,7 @@
 """Neural tangent kernels and linearized training, in JAX.
 
-Reading order: activations, networks, gram, empirical, linearization, spectra, dynamics, training, diagnostics, datasets,
-plotting. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and
+Reading order: activations, networks, gram, empirical, linearization, spectra, dynamics, training, diagnostics,
+datasets, plotting. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and
 `ntk.exercises` stay modules.
 """
 

@@ -8,7 +8,7 @@ import jax
 
 
 def traced(*data_fields: str):
-    """Decorator: a frozen dataclass whose `data_fields` JAX traces; all other fields are part of the compiled program."""
+    """Decorator: a frozen dataclass whose `data_fields` JAX traces; its other fields belong to the compiled program."""
 
     def register(cls):
         cls = dataclass(frozen=True)(cls)

@@ -44,8 +44,10 @@ class Activation:
 
 
 def _sqrt_det(q11, q12, q22):
-    # Rounding can push the determinant of a singular covariance below zero.
-    return jnp.sqrt(jnp.maximum(q11 * q22 - q12**2, 0.0))
+    # What rounding leaves of a singular covariance's determinant counts as zero: its root would be half as many digits.
+    product = q11 * q22
+    det = product - q12**2
+    return jnp.sqrt(jnp.where(det > 8 * jnp.finfo(product.dtype).eps * product, det, 0.0))
 
 
 def _angle(q11, q12, q22):

@@ -41,7 +41,7 @@ def circle(num: int) -> Float[Array, "num 2"]:
 def near_duplicates(
     key: PRNGKeyArray, num: int, dim: int, distance: float
 ) -> tuple[Float[Array, "num+1 dim"], Float[Array, "num+1 1"]]:
-    """`num` points on the sphere with random labels ±1, and a last one, `distance` from the first, with the opposite label.
+    """`num` points on the sphere with random labels ±1; then one `distance` from the first, with the opposite label.
 
     Raises:
         ValueError: unless 0 < distance < 2 √dim, the sphere's diameter.
@@ -94,5 +94,9 @@ def digits(
     else:
         raise ValueError(f"num_components must lie between 1 and {min(num_train, x.shape[1])}, got {num_components}")
     x = on_sphere(jnp.asarray(x, float))
-    y = jax.nn.one_hot(classes, 10, dtype=x.dtype) if labels == "one_hot" else jnp.asarray(1.0 - 2.0 * (classes % 2), x.dtype)[:, None]
+    y = (
+        jax.nn.one_hot(classes, 10, dtype=x.dtype)
+        if labels == "one_hot"
+        else jnp.asarray(1.0 - 2.0 * (classes % 2), x.dtype)[:, None]
+    )
     return Dataset(x[:num_train], y[:num_train], x[num_train:], y[num_train:])

@@ -33,7 +33,9 @@ def parameter_change(params0: PyTree, params: PyTree) -> ParameterChange:
     A layer is a direct child of the pytree (an entry of the tuple or dictionary) that holds at least one array.
     """
     children = _children(params0)
-    moved = jnp.stack([_norm(jax.tree.map(jnp.subtract, b, a)) for a, b in zip(children, _children(params), strict=True)])
+    moved = jnp.stack(
+        [_norm(jax.tree.map(jnp.subtract, b, a)) for a, b in zip(children, _children(params), strict=True)]
+    )
     size = jnp.stack([_norm(child) for child in children])
     return ParameterChange(moved / size, jnp.linalg.norm(moved) / jnp.linalg.norm(size))
 
@@ -98,8 +100,8 @@ def power_law(x: Float[Array, " n"], y: Float[Array, "*seeds n"]) -> PowerLaw:
         y: positive; (n,), or (seeds, n) with one fit a seed.
 
     Returns:
-        The exponent with its standard error: over seeds, the standard deviation of the seeds' exponents over √seeds; for a
-        single row (n ≥ 3), that of linear regression, from the scatter about the line.
+        The exponent with its standard error: over seeds, the standard deviation of the seeds' exponents over √seeds; for
+        a single row (n ≥ 3), that of linear regression, from the scatter about the line.
 
     Raises:
         ValueError: if a value is not positive and finite, or there are too few points.

@@ -1,8 +1,9 @@
 """Training of a linearized network, solved: gradient flow and gradient descent in function space.
 
-The loss is the mean over n examples of ½ |f − y|². Along the flow ∂f/∂t = −(1/n) Θ (f − y), so each eigenmode of Θ(X, X)
-relaxes by itself. Everything here follows from one function of a mode's rate λ / n, its *response*: what a residual that
-starts at 1 has accumulated by time t, (1 − decay) / rate. Time and steps are related by t = learning_rate · step.
+The loss is the mean over n examples of ½ |f − y|². Along the flow ∂f/∂t = −(1/n) Θ (f − y), so each eigenmode of
+Θ(X, X) relaxes by itself. Everything here follows from one function of a mode's rate λ / n, its *response*: what a
+residual that starts at 1 has accumulated by time t, (1 − decay) / rate. Time and steps are related by
+t = learning_rate · step.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class HeavyBall:
 
 
 def _matrix_power(matrix: Float[Array, "mode 3 3"], exponent: Float[Array, ""]) -> Float[Array, "mode 3 3"]:
-    """By repeated squaring, with an exponent below 2^63 that JAX may trace; a float, since integers may have 32 bits."""
+    """By repeated squaring; the exponent, below 2^63, may be traced, and is a float since integers may have 32 bits."""
     product = functools.partial(jnp.matmul, precision="highest")
 
     def square(_, carry):
@@ -103,14 +104,14 @@ Dynamics = GradientFlow | HeavyBall
 class Prediction(NamedTuple):
     """Outputs at the times asked for, times first; `test` is None where no test kernel was given."""
 
-    train: Float[Array, "*times n *outputs"]
-    test: Float[Array, "*times m *outputs"] | None
+    train: Float[Array, "..."]
+    test: Float[Array, "..."] | None
 
 
 class EnsemblePrediction(NamedTuple):
     """Mean and covariance over random initializations, times first; all outputs share the covariance."""
 
-    mean: Float[Array, "*times m *outputs"]
+    mean: Float[Array, "..."]
     covariance: Float[Array, "*times m m"]
 
 
@@ -143,8 +144,8 @@ def predict(
     Cost: one eigendecomposition, O((n k)³), for all times.
 
     Raises:
-        ValueError: if shapes disagree, values are not finite, the kernel is not symmetric positive semi-definite, a time
-            or the ridge is negative, or the learning rate is past the largest stable one.
+        ValueError: if shapes disagree, values are not finite, the kernel is not symmetric positive semi-definite, a
+            time or the ridge is negative, or the learning rate is past the largest stable one.
     """
     num_train = len(y_train)
     f_train0 = jnp.zeros_like(y_train) if f_train0 is None else f_train0
@@ -196,7 +197,9 @@ def predict_ensemble(
     to_test = jnp.swapaxes(apply_response(ntk_test_train.T), -1, -2)  # G: A(t) is symmetric
     product = functools.partial(jnp.matmul, precision="highest")
     mean = product(to_test, y_train.reshape(len(y_train), -1))
-    half = product(to_test, product(nngp_train, jnp.swapaxes(to_test, -1, -2))) / 2 - product(to_test, nngp_test_train.T)
+    half = product(to_test, product(nngp_train, jnp.swapaxes(to_test, -1, -2))) / 2 - product(
+        to_test, nngp_test_train.T
+    )
     covariance = jnp.broadcast_to(nngp_test, half.shape) + half + jnp.swapaxes(half, -1, -2)
     return EnsemblePrediction(mean.reshape(*jnp.shape(ts), len(nngp_test), *y_train.shape[1:]), covariance)
 
@@ -304,7 +307,9 @@ def _check_problem(ntk_train, y_train, f_train0, ts, ridge) -> None:
     if ntk_train.ndim == 4 and y_train.shape[1:] != ntk_train.shape[2:3]:
         raise ValueError(f"ntk_train is for {ntk_train.shape[2]} outputs, y_train has shape {y_train.shape}")
     if y_train.shape != f_train0.shape:
-        raise ValueError(f"y_train has shape {y_train.shape}, f_train0 {f_train0.shape}: they must agree, with no broadcasting")
+        raise ValueError(
+            f"y_train has shape {y_train.shape}, f_train0 {f_train0.shape}: they must agree, with no broadcasting"
+        )
     if is_concrete(ts) and not bool(jnp.all(jnp.asarray(ts) >= 0)):
         raise ValueError(f"times must be 0 or more, got {ts}")
     if is_concrete(ridge) and ridge < 0:
@@ -327,5 +332,6 @@ def _check_stable(dynamics: HeavyBall, rates: Rates) -> None:
         if dynamics.learning_rate > largest * (1 + 1e-9):
             raise ValueError(
                 f"learning rate {dynamics.learning_rate:.6g} is past the largest stable one, {largest:.6g} "
-                f"(2 (1 + momentum) n / λ_max): the linearized network diverges. Take it below max_learning_rate(ntk_train)"
+                f"(2 (1 + momentum) n / λ_max): the linearized network diverges. "
+                f"Take it below max_learning_rate(ntk_train)"
             )

@@ -124,7 +124,9 @@ def ntk_vector_products(f: NetworkFunction, params: PyTree) -> NtkVectorProducts
 def layerwise(net: Layer, params: PyTree) -> Layerwise:
     """Θ layer by layer: the gradient of a Dense layer is an outer product h δᵀ, so (h1·h2)(δ1·δ2) is all it takes."""
     if not isinstance(net, (Serial, Residual, Dense)):
-        raise TypeError(f"layerwise takes a network made of this package's layers, got {net!r}: use empirical_ntk(f, params)")
+        raise TypeError(
+            f"layerwise takes a network made of this package's layers, got {net!r}: use empirical_ntk(f, params)"
+        )
     _check_params(params)
     return Layerwise(net, params)
 
@@ -176,7 +178,7 @@ def _check_output(f: NetworkFunction, params: PyTree, x: Array) -> int:
     shape = jax.eval_shape(f, params, x).shape
     if len(shape) != 1:
         raise ValueError(
-            f"f(params, x) returned shape {shape} for an example of shape {x.shape}: it must map one example to a vector "
-            f"(k,). Remove a batch axis with x[0], or return f[None] for a single number"
+            f"f(params, x) returned shape {shape} for an example of shape {x.shape}: it must map one example to a "
+            f"vector (k,). Remove a batch axis with x[0], or return f[None] for a single number"
         )
     return shape[0]

@@ -27,8 +27,8 @@ def gram(
     Args:
         pair: any kernel as a function of two single examples, finite or infinite, NTK or NNGP.
         x1, x2: examples along the first axis; x2 = None means x1.
-        batch_size: at most batch_size² pairs at once, tile by tile, so that memory beyond the result stays bounded. What
-            depends on x2 only is then computed again for each row of tiles. None takes all pairs at once.
+        batch_size: at most batch_size² pairs at once, tile by tile, so that memory beyond the result stays bounded.
+            What depends on x2 only is then computed again for each row of tiles. None takes all pairs at once.
 
     Returns:
         (n1, n2) followed by the shape of pair's value: nothing for infinite kernels, (k, k) for empirical ones.
@@ -87,4 +87,3 @@ def _check_examples(**examples) -> None:
             raise ValueError(f"{name} is a scalar: the first axis counts examples, so pass {name}[None]")
     check_floating(**examples)
     check_finite(**examples)
-

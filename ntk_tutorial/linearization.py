@@ -39,8 +39,8 @@ class TaylorExpansion:
 def taylor_expand(f: NetworkFunction, params0: PyTree, order: int) -> TaylorExpansion:
     """The Taylor polynomial Σ_{m ≤ order} (1/m!) ∂^m f(θ₀)[δ, …, δ] with δ = θ − θ₀, as a function of (params, x).
 
-    Along the line θ₀ + s δ it is an ordinary expansion in s, taken at s = 1, so nested forward-mode derivatives give each
-    term; the cost grows as 2^order forward passes, whatever the number of parameters.
+    Along the line θ₀ + s δ it is an ordinary expansion in s, taken at s = 1, so nested forward-mode derivatives give
+    each term; the cost grows as 2^order forward passes, whatever the number of parameters.
 
     Raises:
         ValueError: if order is negative; and when called, if params has another structure than params0.

@@ -289,7 +289,9 @@ class Serial:
 
     def walk(self, params: Params, x: Array, visit: Visit) -> Array:
         if len(params) != len(self.layers):
-            raise ValueError(f"params has {len(params)} entries for {len(self.layers)} layers: use those that init drew")
+            raise ValueError(
+                f"params has {len(params)} entries for {len(self.layers)} layers: use those that init drew"
+            )
         for layer, layer_params in zip(self.layers, params, strict=True):
             x = walk(layer, layer_params, x, visit)
         return x

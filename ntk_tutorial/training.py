@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ._checks import check_finite, is_concrete
 from ._pytree import as_pytree
@@ -70,8 +70,8 @@ def train(
     Pure JAX: `jax.vmap` over params0 or key trains many networks in one program.
 
     Args:
-        f: one example to a vector of outputs. A network's `apply`, `linearize(f, params0)`, `scaled(f, params0, alpha)`, or
-            any function like them.
+        f: one example to a vector of outputs. A network's `apply`, `linearize(f, params0)`, `scaled(f, params0, alpha)`,
+            or any function like them.
         x, y: examples and targets along the first axis.
         optimizer: `gradient_flow()`, `gradient_descent(learning_rate)`, `heavy_ball(learning_rate, momentum)`, as in
             `predict`, or any optax optimizer.
@@ -105,9 +105,14 @@ def train(
 
 def _moments(given, name: str, other) -> Array:
     if given is None or other is not None:
-        raise ValueError(f"this optimizer takes {name}=..., and nothing else, to say when to record: gradient flow has ts, others steps")
+        raise ValueError(
+            f"this optimizer takes {name}=..., and nothing else, to say when to record: "
+            f"gradient flow has ts, others steps"
+        )
     moments = jnp.atleast_1d(jnp.asarray(given, float))
-    if is_concrete(moments) and not (bool(jnp.all(jnp.diff(moments) >= 0)) and moments[0] >= 0 and bool(jnp.isfinite(moments[-1]))):
+    if is_concrete(moments) and not (
+        bool(jnp.all(jnp.diff(moments) >= 0)) and moments[0] >= 0 and bool(jnp.isfinite(moments[-1]))
+    ):
         raise ValueError(f"{name} must be finite, 0 or more, and increasing, got {np.asarray(given)}")
     return moments
 

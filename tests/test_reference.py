@@ -1,6 +1,6 @@
 """Against numbers that another library gave: neural-tangents 0.6.5 in float64.
 
-The file with them is no part of this repository. `NTK_TUTORIAL_REFERENCE` names it; where it is missing, these tests skip.
+The file with them is no part of this repository. `NTK_TUTORIAL_REFERENCE` names it; without it, these tests skip.
 """
 
 import json

@@ -44,9 +44,11 @@ def value_of(name: str):
 
 
 def _escape(line: str) -> str:
-    """Escape markup outside of backticks."""
-    parts = re.split(r"(`[^`]*`)", line)
-    return "".join(p if p.startswith("`") else re.sub(r"[*|\\]|(?<=\w)_(?!\w)", r"\\\g<0>", p) for p in parts)
+    """Write what stands between single backticks as code, and escape markup outside of it."""
+    parts = re.split(r"((?<![:`])`[^`]+`(?!`)|:\w+:`[^`]+`|``[^`]+``)", line)
+    escaped = [re.sub(r"[*|\\]|(?<=\w)_(?!\w)", r"\\\g<0>", part) for part in parts[::2]]
+    code = [f"`{part}`" if part.startswith("`") and not part.startswith("``") else part for part in parts[1::2]]
+    return "".join(text + quoted for text, quoted in zip(escaped, [*code, ""], strict=True))
 
 
 def _entry(name: str) -> str:

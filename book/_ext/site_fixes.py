@@ -17,7 +17,7 @@ def _once(app, pagename, templatename, context, doctree) -> None:
 def _signature(found: re.Match) -> str:
     """Write a signature's parameters, one a line, as spans: a definition list in a term is not valid."""
     opened = found[0].replace("<dl>", '<span class="sig-params">').replace("<dd>", '<span class="sig-line">')
-    return opened.replace("</dl>", "</span>").replace("</dd>", "</span>")
+    return opened.replace("</dl>", "</span>").replace("</dd>", "</span>").replace("jaxlib._jax.Array", "Array")
 
 
 def _accessible(app, pagename, templatename, context, doctree) -> None:
@@ -25,7 +25,9 @@ def _accessible(app, pagename, templatename, context, doctree) -> None:
     body = context.get("body", "")
     body = re.sub(r'<dt class="sig .*?</dt>', _signature, body, flags=re.S)
     body = body.replace(' role="doc-biblioentry"', "").replace('<div role="list" class="citation-list">', "<div>")
-    body = body.replace('<div class="math notranslate nohighlight"', '<div class="math notranslate nohighlight" tabindex="0"')
+    body = body.replace(
+        '<div class="math notranslate nohighlight"', '<div class="math notranslate nohighlight" tabindex="0"'
+    )
     if body:
         context["body"] = body
 

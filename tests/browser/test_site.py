@@ -1,5 +1,6 @@
 """The site as a reader meets it: in a real browser, light and dark, wide and on a phone."""
 
+import functools
 import importlib.resources
 import re
 import sys
@@ -182,36 +183,32 @@ def test_the_colour_switch(page, address):
     assert seen == {"light", "dark"}
 
 
-class Links(HTMLParser):
+class Anchors(HTMLParser):
     """Collect the anchors and the links of a page."""
 
     def __init__(self, path: Path):
         super().__init__()
-        self.ids, self.links = set(), []
+        self.ids, self.links = set(), set()
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         self.ids |= {attributes[name] for name in ("id", "name") if attributes.get(name)}
         if tag in ("a", "link", "img", "script"):
-            self.links += [v for v in (attributes.get("href"), attributes.get("src")) if v]
+            self.links |= {link for link in (attributes.get("href"), attributes.get("src")) if link}
 
 
 def test_links_inside_the_site_lead_somewhere(site):
-    seen: dict[Path, Links] = {}
+    read = functools.cache(Anchors)
     broken = []
     for path in map(site.joinpath, PAGES):
-        for link in seen.setdefault(path, Links(path)).links:
+        for link in read(path).links:
             if re.match(r"[a-z]+:|//", link):
                 continue
             name, anchor = urldefrag(link)
             target = (path.parent / unquote(name).split("?")[0]).resolve() if name else path
-            if not target.exists():
-                broken.append(f"{path.name}: {link}")
-                continue
-            anchors = seen.setdefault(target, Links(target)).ids if target.suffix == ".html" else {anchor}
-            if anchor and unquote(anchor) not in anchors:
-                broken.append(f"{path.name}: {link}")
+            found = target.exists() and (target.suffix != ".html" or not anchor or unquote(anchor) in read(target).ids)
+            broken += [] if found else [f"{path.name}: {link}"]
     assert not broken
 
 

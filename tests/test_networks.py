@@ -1,0 +1,139 @@
+"""Finite networks against their infinite limits: exactly where that is possible, else by rates and standard errors."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import NETWORKS, all_networks, case, examples, outputs, relative_error
+
+import ntk_tutorial as ntk
+
+
+@all_networks
+def test_init_tells_the_output_shape(name):
+    net, params, shape = case(name)
+    (x,) = examples(shape, 1)
+    assert net.init(jax.random.key(0), shape)[1] == net.apply(params, x).shape
+    assert len(params) == len(net.layers) and hash(net) == hash(NETWORKS[name][0](6))
+
+
+def test_parameters_are_there_only_where_asked_for():
+    params, _ = ntk.mlp(5, 1, 2, ntk.relu).init(jax.random.key(0), (3,))
+    assert jax.tree.map(jnp.shape, params) == ({"w": (3, 5)}, (), {"w": (5, 2)})
+    params, _ = ntk.mlp(5, 1, 2, ntk.relu, b_std=0.0).init(jax.random.key(0), (3,))
+    assert jax.tree.map(jnp.shape, params) == ({"w": (3, 5), "b": (5,)}, (), {"w": (5, 2), "b": (2,)})
+
+
+def test_dense_by_hand():
+    params = {"w": jnp.asarray([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]), "b": jnp.asarray([10.0, 20.0])}
+    x = jnp.asarray([1.0, 0.0, -1.0, 0.0])
+    np.testing.assert_allclose(ntk.Dense(2, 3.0, 0.5).apply(params, x), [3 / 2 * -4 + 5, 3 / 2 * -4 + 10])
+    standard = ntk.Dense(2, 3.0, 0.5, parameterization="standard")
+    np.testing.assert_allclose(standard.apply(params, x), [-4 + 10, -4 + 20])
+
+
+def test_layer_norm_by_hand():
+    z = ntk.LayerNorm().apply((), jnp.asarray([[1.0, 3.0, 5.0], [2.0, 2.0, 8.0]]))
+    np.testing.assert_allclose(z, [np.sqrt([1.5, 0, 1.5]) * [-1, 0, 1], np.sqrt([0.5, 0.5, 2]) * [-1, -1, 1]], atol=1e-12)
+
+
+@pytest.mark.parametrize("b_std", [None, 0.3])
+def test_both_parameterizations_draw_the_same_function(b_std):
+    x = examples((3,), 4)
+    f_x = [
+        outputs(net.apply, net.init(jax.random.key(3), (3,))[0], x)
+        for p in ("ntk", "standard")
+        for net in [ntk.mlp(7, 2, 2, ntk.relu, w_std=1.3, b_std=b_std, parameterization=p)]
+    ]
+    np.testing.assert_allclose(*f_x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("key", [jax.random.key(0), jax.random.PRNGKey(0)])
+def test_keys_old_and_new(key):
+    (first, _, last), _ = ntk.mlp(200, 1, 100, ntk.relu).init(key, (100,))
+    for w in (first["w"], last["w"]):  # 20,000 draws of N(0, 1)
+        assert abs(float(w.mean())) < 5 / 20_000**0.5 and abs(float(w.var()) - 1) < 5 * (2 / 20_000) ** 0.5
+    assert not np.allclose(first["w"], last["w"].T)
+
+
+def finite_kernels(net, shape, x, num_seeds):
+    """Θ and the outputs of random networks, seeds first."""
+
+    def one(key):
+        params, _ = net.init(key, shape)
+        return ntk.gram(ntk.empirical_ntk(net.apply, params), x), outputs(net.apply, params, x)
+
+    return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(5), num_seeds))
+
+
+@all_networks
+def test_finite_kernels_converge_to_the_infinite_one(name):
+    """‖Θ − Θ_∞‖ falls as width^(−1/2), outputs do not interact, and K is the outputs' covariance."""
+    build, shape = NETWORKS[name]
+    x, widths, num_seeds, errors = examples(shape, 3), (32, 256), 48, []
+    for width in widths:
+        net = build(width)
+        theta, f_x = finite_kernels(net, shape, x, num_seeds)
+        limit = jnp.einsum("ij,ab->ijab", ntk.gram(ntk.infinite_ntk(net), x), jnp.eye(f_x.shape[-1]))
+        deviation = theta - jnp.broadcast_to(limit, theta.shape)
+        errors.append(jnp.linalg.norm(deviation.reshape(num_seeds, -1), axis=1) / jnp.linalg.norm(limit.reshape(-1)))
+    if "depth 0" in name:
+        assert jnp.max(jnp.stack(errors)) < 1e-12
+        return
+    rate = ntk.power_law(jnp.asarray(widths, float), jnp.stack(errors, axis=1))
+    assert rate.standard_error < 0.06 and abs(rate.exponent + 0.5) < 4 * rate.standard_error
+    # Over seeds, Θ deviates as far as chance allows, plus the mean's own deviation of order 1 / width.
+    mean, error = ntk.estimate(deviation)
+    assert jnp.all(jnp.abs(mean) < 5 * error + 5 / widths[-1] * jnp.max(limit))
+
+
+@all_networks
+def test_nngp_is_the_covariance_of_outputs(name):
+    build, shape = NETWORKS[name]
+    net, x = build(64), examples(shape, 3)
+    f_x = jax.jit(jax.vmap(lambda key: outputs(net.apply, net.init(key, shape)[0], x)))(jax.random.split(jax.random.key(2), 1000))
+    products = jnp.einsum("sia,sja->sij", f_x, f_x) / f_x.shape[-1]
+    nngp = ntk.gram(ntk.infinite_nngp(net), x)
+    for samples, expected in ((products, nngp), (f_x, jnp.zeros(f_x.shape[1:]))):
+        mean, error = ntk.estimate(samples)
+        assert jnp.all(error < 0.1 * nngp.max()) and jnp.all(jnp.abs(mean - expected) < 5 * error)
+
+
+@all_networks
+@pytest.mark.parametrize("kernel", [ntk.infinite_ntk, ntk.infinite_nngp])
+def test_infinite_kernels_are_positive_and_see_duplicates(name, kernel):
+    net, _, shape = case(name)
+    x = examples(shape, 4)
+    theta = ntk.gram(kernel(net), jnp.concatenate([x, x[:1], x[:1] * (1 + 1e-9), 0 * x[:1]]))
+    ntk.eigenmodes(theta)  # raises if theta is not finite, symmetric and positive semi-definite
+    np.testing.assert_allclose(theta[0], theta[4], rtol=1e-12)
+    np.testing.assert_allclose(theta[0], theta[5], rtol=1e-6, atol=1e-9)
+
+
+def test_an_image_is_its_flattened_vector():
+    x = examples((2, 3, 4), 5)
+    net = ntk.mlp(8, 2, 1, ntk.erf, w_std=1.2, b_std=0.2)
+    flat = ntk.gram(ntk.infinite_ntk(net), x.reshape(5, -1))
+    np.testing.assert_allclose(ntk.gram(ntk.infinite_ntk(ntk.Serial([ntk.Flatten(), net])), x), flat, rtol=1e-12)
+
+
+def test_depth_0_by_hand():
+    x1, x2 = examples((3,), 4), examples((3,), 2, seed=2)
+    linear = x1 @ x2.T / 3
+    for parameterization, ntk_expected in (("ntk", 1.69 * linear + 0.16), ("standard", 3 * linear + 1)):
+        net = ntk.Serial([ntk.Dense(2, 1.3, 0.4, parameterization)])
+        assert relative_error(ntk.gram(ntk.infinite_ntk(net), x1, x2), ntk_expected) < 1e-14
+        assert relative_error(ntk.gram(ntk.infinite_nngp(net), x1, x2), 1.69 * linear + 0.16) < 1e-14
+
+
+def test_relu_network_of_depth_1_by_hand():
+    """K = σ² κ₁ |x||x′| / dim and Θ = K + σ² κ₀ x·x′ / dim, with the arc-cosine kernels κ₁ and κ₀."""
+    x = examples((3,), 4)
+    norm = jnp.linalg.norm(x, axis=1)
+    cosine = jnp.clip(x @ x.T / jnp.outer(norm, norm), -1, 1)
+    angle = jnp.arccos(cosine)
+    k0, k1 = (jnp.pi - angle) / jnp.pi, (jnp.sin(angle) + (jnp.pi - angle) * cosine) / jnp.pi
+    net = ntk.mlp(8, 1, 1, ntk.relu, w_std=2.0**0.5)
+    nngp = 2 * jnp.outer(norm, norm) * k1 / 3
+    np.testing.assert_allclose(ntk.gram(ntk.infinite_nngp(net), x), nngp, rtol=1e-7)
+    np.testing.assert_allclose(ntk.gram(ntk.infinite_ntk(net), x), nngp + 2 * (x @ x.T) * k0 / 3, rtol=1e-7)
