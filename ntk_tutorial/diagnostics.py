@@ -100,8 +100,8 @@ def power_law(x: Float[Array, " n"], y: Float[Array, "*seeds n"]) -> PowerLaw:
         y: positive; (n,), or (seeds, n) with one fit a seed.
 
     Returns:
-        The exponent with its standard error: over seeds, the standard deviation of the seeds' exponents over √seeds; for
-        a single row (n ≥ 3), that of linear regression, from the scatter about the line.
+        The exponent with its standard error: over seeds, the standard deviation of the seeds' exponents over √seeds;
+        for a single row (n ≥ 3), that of linear regression, from the scatter about the line.
 
     Raises:
         ValueError: if a value is not positive and finite, or there are too few points.

@@ -70,8 +70,8 @@ def train(
     Pure JAX: `jax.vmap` over params0 or key trains many networks in one program.
 
     Args:
-        f: one example to a vector of outputs. A network's `apply`, `linearize(f, params0)`, `scaled(f, params0, alpha)`,
-            or any function like them.
+        f: one example to a vector of outputs. A network's `apply`, `linearize(f, params0)`,
+            `scaled(f, params0, alpha)`, or any function like them.
         x, y: examples and targets along the first axis.
         optimizer: `gradient_flow()`, `gradient_descent(learning_rate)`, `heavy_ball(learning_rate, momentum)`, as in
             `predict`, or any optax optimizer.

@@ -80,6 +80,11 @@ def case(name, width=6, seed=0):
     return net, net.init(jax.random.key(seed), shape)[0], shape
 
 
+def draw(net, shape, num_seeds, seed=0):
+    """Parameters of many networks, seeds first; outside jit, so that each shape of random numbers compiles once only."""
+    return jax.vmap(lambda key: net.init(key, shape)[0])(jax.random.split(jax.random.key(seed), num_seeds))
+
+
 def examples(shape, n, seed=1):
     return jax.random.normal(jax.random.key(seed), (n, *shape))
 

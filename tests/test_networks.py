@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import NETWORKS, all_networks, case, examples, outputs, relative_error
+from cases import NETWORKS, all_networks, case, draw, examples, outputs, relative_error
 
 import ntk_tutorial as ntk
 
@@ -56,42 +56,29 @@ def test_keys_old_and_new(key):
     assert not np.allclose(first["w"], last["w"].T)
 
 
-def finite_kernels(net, shape, x, num_seeds):
-    """Θ and the outputs of random networks, seeds first."""
-
-    def one(key):
-        params, _ = net.init(key, shape)
-        return ntk.gram(ntk.empirical_ntk(net.apply, params), x), outputs(net.apply, params, x)
-
-    return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(5), num_seeds))
-
-
 @all_networks
 def test_finite_kernels_converge_to_the_infinite_one(name):
-    """‖Θ − Θ_∞‖ falls as width^(−1/2), outputs do not interact, and K is the outputs' covariance."""
+    """‖Θ − Θ_∞‖ falls as width^(−1/2), where Θ_∞ is zero between different outputs."""
     build, shape = NETWORKS[name]
-    x, widths, num_seeds, errors = examples(shape, 3), (32, 256), 48, []
+    x, widths, errors = examples(shape, 3), (32, 256), []
     for width in widths:
         net = build(width)
-        theta, f_x = finite_kernels(net, shape, x, num_seeds)
-        limit = jnp.einsum("ij,ab->ijab", ntk.gram(ntk.infinite_ntk(net), x), jnp.eye(f_x.shape[-1]))
-        deviation = theta - jnp.broadcast_to(limit, theta.shape)
-        errors.append(jnp.linalg.norm(deviation.reshape(num_seeds, -1), axis=1) / jnp.linalg.norm(limit.reshape(-1)))
-    if "depth 0" in name:
-        assert jnp.max(jnp.stack(errors)) < 1e-12
-        return
-    rate = ntk.power_law(jnp.asarray(widths, float), jnp.stack(errors, axis=1))
-    assert rate.standard_error < 0.06 and abs(rate.exponent + 0.5) < 4 * rate.standard_error
-    # Over seeds, Θ deviates as far as chance allows, plus the mean's own deviation of order 1 / width.
-    mean, error = ntk.estimate(deviation)
-    assert jnp.all(jnp.abs(mean) < 5 * error + 5 / widths[-1] * jnp.max(limit))
+        theta = jax.jit(jax.vmap(lambda p, net=net: ntk.gram(ntk.empirical_ntk(net.apply, p), x)))(draw(net, shape, 48))
+        limit = jnp.einsum("ij,ab->ijab", ntk.gram(ntk.infinite_ntk(net), x), jnp.eye(theta.shape[-1]))
+        errors.append(jax.vmap(ntk.relative_change, (None, 0))(limit, theta))
+    errors = jnp.stack(errors, axis=1)
+    if "depth 0" in name:  # nothing is random there
+        assert jnp.max(errors) < 1e-12
+    else:
+        rate = ntk.power_law(jnp.asarray(widths, float), errors)
+        assert rate.standard_error < 0.06 and abs(rate.exponent + 0.5) < 4 * rate.standard_error
 
 
 @all_networks
 def test_nngp_is_the_covariance_of_outputs(name):
     build, shape = NETWORKS[name]
     net, x = build(64), examples(shape, 3)
-    f_x = jax.jit(jax.vmap(lambda key: outputs(net.apply, net.init(key, shape)[0], x)))(jax.random.split(jax.random.key(2), 1000))
+    f_x = jax.jit(jax.vmap(lambda params: outputs(net.apply, params, x)))(draw(net, shape, 1000))
     products = jnp.einsum("sia,sja->sij", f_x, f_x) / f_x.shape[-1]
     nngp = ntk.gram(ntk.infinite_nngp(net), x)
     for samples, expected in ((products, nngp), (f_x, jnp.zeros(f_x.shape[1:]))):

@@ -1,7 +1,4 @@
-"""Against numbers that another library gave: neural-tangents 0.6.5 in float64.
-
-The file with them is no part of this repository. `NTK_TUTORIAL_REFERENCE` names it; without it, these tests skip.
-"""
+"""Every fully-connected entry of ../shared/reference/kernels.json, outputs of neural-tangents 0.6.5, to 1e-7 relative."""
 
 import json
 import math
@@ -12,186 +9,160 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import outputs, relative_error
 
 import ntk_tutorial as ntk
 
-FILE = Path(os.environ.get("NTK_TUTORIAL_REFERENCE", Path(__file__).parents[2] / "shared/reference/kernels.json"))
-if not FILE.exists():
-    pytest.skip(
-        f"the reference kernels ({FILE.name}) are not on this machine: NTK_TUTORIAL_REFERENCE names the file",
-        allow_module_level=True,
-    )
-REFERENCE = json.loads(FILE.read_text())
-FULLY_CONNECTED = [name for name in REFERENCE["infinite"] if name.startswith("fc_")]
-RTOL = {"fc_tanh_numeric": 3e-3}  # where neural-tangents' own quadrature is that far off
+FILE = Path(os.environ.get("NTK_TUTORIAL_REFERENCE", Path(__file__).parents[2] / "shared" / "reference" / "kernels.json"))
+REFERENCE = json.loads(FILE.read_text()) if FILE.exists() else {"infinite": {}, "predict": {"gradient_descent_mse": [], "ensemble": []}}
+TOLERANCE = {"fc_tanh_numeric": 3e-3}  # its own quadrature is that coarse
+pytestmark = pytest.mark.skipif(not FILE.exists(), reason=f"no {FILE.name}: set NTK_TUTORIAL_REFERENCE to where it lies")
 
 ACTIVATIONS = {
-    "Relu": lambda _: ntk.relu,
-    "Abs": lambda _: ntk.abs,
-    "Sign": lambda _: ntk.sign,
-    "Erf": lambda _: ntk.erf,
-    "Gelu": lambda _: ntk.gelu,
-    "Sin": lambda _: ntk.sin,
-    "ElementwiseNumericalTanh": lambda _: ntk.tanh,
-    "ABRelu": lambda word: ntk.abrelu(word["a"], word["b"]),
-    "Exp": lambda word: ntk.exp(word["a"], word["b"]),
-    "Gaussian": lambda word: ntk.gaussian(word["a"], word["b"]),
-    "Rbf": lambda word: ntk.rbf(word["gamma"]),
-    "Monomial": lambda word: ntk.monomial(word["degree"]),
-    "Polynomial": lambda word: ntk.polynomial(*word["coef"]),
-    "Hermite": lambda word: ntk.polynomial(*normalized_hermite(word["degree"])),
+    "Relu": lambda e: ntk.relu,
+    "Erf": lambda e: ntk.erf,
+    "Gelu": lambda e: ntk.gelu,
+    "Sin": lambda e: ntk.sin,
+    "Abs": lambda e: ntk.abs,
+    "Sign": lambda e: ntk.sign,
+    "ABRelu": lambda e: ntk.abrelu(e["a"], e["b"]),
+    "Exp": lambda e: ntk.exp(e["a"], e["b"]),
+    "Gaussian": lambda e: ntk.gaussian(e["a"], e["b"]),
+    "Rbf": lambda e: ntk.rbf(e["gamma"]),
+    "Monomial": lambda e: ntk.monomial(e["degree"]),
+    "Polynomial": lambda e: ntk.polynomial(*e["coef"]),
+    "Hermite": lambda e: ntk.polynomial(
+        *np.polynomial.hermite_e.herme2poly([0] * e["degree"] + [1]) / math.sqrt(math.factorial(e["degree"]))
+    ),
+    "ElementwiseNumericalTanh": lambda e: ntk.tanh,
 }
 
 
-def normalized_hermite(degree):
-    return np.polynomial.hermite_e.herme2poly([0] * degree + [1]) / math.sqrt(math.factorial(degree))
-
-
-def layer(word):
-    match word["layer"]:
+def layer(entry):
+    match entry["layer"]:
         case "Dense":
-            return ntk.Dense(
-                word["out"],
-                w_std=word["W_std"],
-                b_std=word["b_std"],
-                parameterization=word.get("parameterization", "ntk"),
-            )
-        case "LayerNorm":
-            return ntk.LayerNorm()
-        case "Identity":
-            return ntk.Identity()
+            return ntk.Dense(entry["out"], entry["W_std"], entry["b_std"], entry.get("parameterization", "ntk"))
         case "ResidualSum":
-            return ntk.Residual(network(word["main"]), network(word["shortcut"]))
-        case name:
-            return ntk.Elementwise(ACTIVATIONS[name](word))
+            return ntk.Residual(network(entry["main"]), network(entry["shortcut"]))
+        case "LayerNorm" | "Identity" as kind:
+            return getattr(ntk, kind)()
+        case kind:
+            return ntk.Elementwise(ACTIVATIONS[kind](entry))
 
 
-def network(words):
-    return ntk.Serial([layer(word) for word in words])
+def network(entries):
+    return ntk.Serial([layer(entry) for entry in entries])
 
 
-def drawn(seed_and_shape):
-    seed, shape = seed_and_shape
-    return jnp.asarray(np.random.RandomState(seed).standard_normal(shape))
+def draws(seed, *shapes):
+    generator = np.random.RandomState(seed)
+    return [jnp.asarray(generator.standard_normal(shape)) for shape in shapes]
 
 
-def assert_close(got, expected, rtol=1e-7):
-    """Relative to the largest entry of what is expected."""
-    expected = np.asarray(expected)
-    np.testing.assert_allclose(np.asarray(got), expected, rtol=0, atol=rtol * np.abs(expected).max())
+@pytest.mark.parametrize("name", [name for name in REFERENCE["infinite"] if name.startswith("fc_")])
+def test_infinite_kernels(name):
+    entry, x = REFERENCE["infinite"][name], {k: draws(*v)[0] for k, v in REFERENCE["inputs"]["fc"].items()}
+    net = network(entry["layers"])
+    for which, kernel in (("ntk", ntk.infinite_ntk(net)), ("nngp", ntk.infinite_nngp(net))):
+        for pair, x2 in (("11", None), ("12", x["x2"])):
+            expected = np.asarray(entry["out"][f"{which}_{pair}"])
+            np.testing.assert_allclose(ntk.gram(kernel, x["x1"], x2), expected, rtol=TOLERANCE.get(name, 1e-7))
 
 
-@pytest.mark.parametrize("name", FULLY_CONNECTED)
-@pytest.mark.parametrize("kernel", [ntk.infinite_nngp, ntk.infinite_ntk], ids=["nngp", "ntk"])
-def test_infinite_width(name, kernel):
-    entry, inputs = REFERENCE["infinite"][name], REFERENCE["inputs"]["fc"]
-    x1, x2 = drawn(inputs["x1"]), drawn(inputs["x2"])
-    pair, which = kernel(network(entry["layers"])), kernel.__name__.removeprefix("infinite_")
-    for suffix, other in (("11", x1), ("12", x2)):
-        np.testing.assert_allclose(  # entry by entry
-            ntk.gram(pair, x1, other), entry["out"][f"{which}_{suffix}"], rtol=RTOL.get(name, 1e-7), atol=1e-12
-        )
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def finite():
-    """The finite network: its entry, the network, its parameters, and the same moved by the entry's delta."""
+    """The finite network's entry, the network, its parameters and a change of them, x1 and x2."""
     entry = REFERENCE["finite"]["fc"]
 
-    def params(seed, scale=1.0):
-        state = np.random.RandomState(seed)
-        arrays = iter([jnp.asarray(scale * state.standard_normal(shape)) for shape in entry["param_shapes"]])
-        return tuple(
-            {"w": next(arrays), "b": next(arrays).reshape(-1)} if word["layer"] == "Dense" else ()
-            for word in entry["layers"]
-        )
+    def params(seed):
+        leaves = iter(draws(seed, *entry["param_shapes"]))
+        return tuple({"w": next(leaves), "b": next(leaves).reshape(-1)} if e["layer"] == "Dense" else () for e in entry["layers"])
 
-    params0 = params(300)
-    return entry, network(entry["layers"]), params0, jax.tree.map(np.add, params0, params(301, 0.1))
+    return entry, network(entry["layers"]), params(300), params(301), *(draws(*entry[x])[0] for x in ("x1", "x2"))
 
 
-ENGINES = {
-    "jacobian_contraction": lambda net, params: ntk.jacobian_contraction(net.apply, params),
-    "ntk_vector_products": lambda net, params: ntk.ntk_vector_products(net.apply, params),
-    "layerwise": ntk.layerwise,
-    "empirical_ntk": lambda net, params: ntk.empirical_ntk(net.apply, params),
-}
-
-
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["jacobian_contraction", "ntk_vector_products", "layerwise"])
 def test_finite_kernel(finite, engine):
-    entry, net, params0, _ = finite
-    x1, x2 = drawn(entry["x1"]), drawn(entry["x2"])
-    theta = ntk.gram(ENGINES[engine](net, params0), x1, x2)
-    assert_close(theta, entry["ntk_full_12"])
-    assert_close(ntk.trace_outputs(theta), entry["ntk_trace_12"])
-    assert_close(jnp.diagonal(theta, axis1=2, axis2=3), entry["ntk_diag_12"])
-    v = np.random.RandomState(302).standard_normal((len(x2), theta.shape[-1]))
-    assert_close((ntk.as_matrix(theta) @ v.reshape(-1)).reshape(len(x1), -1), entry["ntk_vp"])
+    entry, net, params, _, x1, x2 = finite
+    kernel = getattr(ntk, engine)(net if engine == "layerwise" else net.apply, params)
+    theta = ntk.gram(kernel, x1, x2)
+    assert relative_error(theta, entry["ntk_full_12"]) < 1e-7
+    assert relative_error(ntk.trace_outputs(theta), entry["ntk_trace_12"]) < 1e-7
+    assert relative_error(jnp.einsum("ijaa->ija", theta), entry["ntk_diag_12"]) < 1e-7
+    (v,) = draws(302, (len(x2), 3))
+    assert relative_error(jnp.einsum("ijab,jb->ia", theta, v), entry["ntk_vp"]) < 1e-7
 
 
 def test_finite_outputs_and_expansions(finite):
-    entry, net, params0, params = finite
-
-    def outputs(f, params):
-        return jax.vmap(f, (None, 0))(params, drawn(entry["x1"]))
-
-    assert_close(outputs(net.apply, params0), entry["f_x1"])
-    assert_close(outputs(net.apply, params), entry["f_new_x1"])
-    assert_close(outputs(ntk.linearize(net.apply, params0), params), entry["lin_x1"])
-    for order in (2, 3):
-        assert_close(outputs(ntk.taylor_expand(net.apply, params0, order), params), entry[f"taylor{order}_x1"])
-
-
-SETUP = REFERENCE["predict"]["setup"]
-KERNELS = {name: jnp.asarray(SETUP[name]) for name in SETUP if name.startswith("k_")}
-NTK, NNGP = KERNELS["k_train_train_ntk"], KERNELS["k_train_train_nngp"]
+    entry, net, params, change, x1, x2 = finite
+    assert relative_error(outputs(net.apply, params, x1), entry["f_x1"]) < 1e-7
+    products = outputs(net.apply, params, x1) @ outputs(net.apply, params, x2).T / 3
+    assert relative_error(products, entry["nngp_trace_12"]) < 1e-7
+    new = jax.tree.map(lambda p, d: p + 0.1 * d, params, change)
+    for name, f in (
+        ("f_new_x1", net.apply),
+        ("lin_x1", ntk.linearize(net.apply, params)),
+        ("taylor2_x1", ntk.taylor_expand(net.apply, params, 2)),
+        ("taylor3_x1", ntk.taylor_expand(net.apply, params, 3)),
+    ):
+        assert relative_error(outputs(f, new, x1), entry[name]) < 1e-7
 
 
-def test_kernels_of_the_setup():
-    net = network(REFERENCE["infinite"][SETUP["arch"]]["layers"])
-    train, test = drawn(SETUP["x_train"]), drawn(SETUP["x_test"])
-    for kernel in (ntk.infinite_ntk, ntk.infinite_nngp):
-        which = kernel.__name__.removeprefix("infinite_")
-        assert_close(ntk.gram(kernel(net), train), KERNELS[f"k_train_train_{which}"])
-        assert_close(ntk.gram(kernel(net), test, train), KERNELS[f"k_test_train_{which}"])
-        assert_close(ntk.gram(kernel(net), test), KERNELS[f"k_test_test_{which}"])
+@pytest.fixture
+def setup():
+    """Kernels and data of the predictions."""
+    entry = REFERENCE["predict"]["setup"]
+    arrays = {k: jnp.asarray(v) for k, v in entry.items() if k.startswith("k_")}
+    return arrays | {k: draws(*v)[0] for k, v in entry.items() if k.startswith(("x_", "y_", "fx_"))}
 
 
-def times(entry):
-    """Its loss is a mean over all n·k entries, ours over n examples: the same moment is t / k."""
-    return jnp.asarray(entry["t"]) * entry["learning_rate"] / SETUP["y_train"][1][1]
+def test_kernels_of_the_predictions(setup):
+    net = network(REFERENCE["infinite"][REFERENCE["predict"]["setup"]["arch"]]["layers"])
+    for which, kernel in (("ntk", ntk.infinite_ntk(net)), ("nngp", ntk.infinite_nngp(net))):
+        for rows, columns in (("train", "train"), ("test", "train"), ("test", "test")):
+            got = ntk.gram(kernel, setup[f"x_{rows}"], setup[f"x_{columns}"])
+            np.testing.assert_allclose(got, setup[f"k_{rows}_{columns}_{which}"], rtol=1e-7)
 
 
-@pytest.mark.parametrize("entry", REFERENCE["predict"]["gradient_descent_mse"], ids=lambda e: f"ridge {e['diag_reg']}")
-def test_predictions(entry):
-    y, f_train0, f_test0 = (drawn(SETUP[name]) for name in ("y_train", "fx_train_0", "fx_test_0"))
-    ridge = entry["diag_reg"] * (1.0 if entry["diag_reg_absolute_scale"] else jnp.trace(NTK) / len(NTK))
-    known = {"f_train0": f_train0, "ntk_test_train": KERNELS["k_test_train_ntk"], "f_test0": f_test0}
-    for ts, suffix in ((times(entry), "t"), (jnp.inf, "inf")):
-        assert_close(ntk.predict(NTK, y, ts, ridge=ridge, **known).test, entry[f"fx_test_{suffix}"])
-        # Its training outputs are those of the kernel Θ + ridge I, ours of Θ under a penalty.
-        regularized = ntk.predict(NTK + ridge * jnp.eye(len(NTK)), y, ts, f_train0=f_train0)
-        assert_close(regularized.train, entry[f"fx_train_{suffix}"])
+def penalty(entry, kernel):
+    return entry["diag_reg"] * (1 if entry.get("diag_reg_absolute_scale") else jnp.trace(kernel) / len(kernel))
 
 
-@pytest.mark.parametrize("entry", REFERENCE["predict"]["ensemble"], ids=lambda e: f"ridge {e['diag_reg']}")
+@pytest.mark.parametrize("entry", REFERENCE["predict"]["gradient_descent_mse"], ids=lambda e: f"reg={e['diag_reg']}")
+def test_predict(setup, entry):
+    """Its loss is a mean over outputs too, so its t is ours over k; its ridge acts on training outputs as if in Θ itself."""
+    theta, y = setup["k_train_train_ntk"], setup["y_train"]
+    ridge = penalty(entry, theta)
+    ts = jnp.append(jnp.asarray(entry["t"]) * entry["learning_rate"] / y.shape[1], math.inf)
+    test = {"ntk_test_train": setup["k_test_train_ntk"], "f_test0": setup["fx_test_0"]}
+    got = ntk.predict(theta, y, ts, f_train0=setup["fx_train_0"], ridge=ridge, **test).test
+    assert relative_error(got, np.stack([*entry["fx_test_t"], entry["fx_test_inf"]])) < 1e-7
+    got = ntk.predict(theta + ridge * jnp.eye(len(y)), y, ts, f_train0=setup["fx_train_0"]).train
+    assert relative_error(got, np.stack([*entry["fx_train_t"], entry["fx_train_inf"]])) < 1e-7
+
+
+@pytest.mark.parametrize("entry", REFERENCE["predict"]["ensemble"], ids=lambda e: f"reg={e['diag_reg']}")
+@pytest.mark.parametrize("points", ["test", "train"])
 @pytest.mark.parametrize("which", ["ntk", "nngp"])
-def test_ensembles(entry, which):
-    y, kernel = drawn(SETUP["y_train"]), KERNELS[f"k_train_train_{which}"]
-    ridge = entry["diag_reg"] * jnp.trace(kernel) / len(kernel)
-    # Its NNGP posterior is Gaussian process regression on noisy labels: the noise adds to the covariance too.
-    nngp_train = NNGP + ridge * jnp.eye(len(NNGP)) if which == "nngp" else NNGP
-    test = {"nngp_test_train": KERNELS["k_test_train_nngp"], "nngp_test": KERNELS["k_test_test_nngp"]}
-    for ts, suffix in ((times(entry), ""), (jnp.inf, "_inf")):
-        got = ntk.predict_ensemble(
-            kernel, nngp_train, y, ts, ntk_test_train=KERNELS[f"k_test_train_{which}"], ridge=ridge, **test
-        )
-        assert_close(got.mean, entry[f"{which}_mean{suffix}"])
-        assert_close(got.covariance, entry[f"{which}_cov{suffix}"])
-    if entry["diag_reg"] == 0:
-        on_train = ntk.predict_ensemble(
-            kernel, NNGP, y, times(entry), ntk_test_train=kernel, nngp_test_train=NNGP, nngp_test=NNGP
-        )
-        assert_close(on_train.mean, entry[f"train_{which}_mean"])
-        assert_close(on_train.covariance, entry[f"train_{which}_cov"])
+def test_ensemble(setup, entry, points, which):
+    """Its ridge stands in every kernel between training points; its NNGP entries are Gaussian processes with that noise."""
+    y, kernels = setup["y_train"], {}
+    for name in ("ntk", "nngp"):
+        train = setup[f"k_train_train_{name}"]
+        ridge = penalty(entry, train)
+        kernels[name] = train, train + ridge * jnp.eye(len(y)), ridge
+    theta, noisy_theta, ridge = kernels[which]
+    nngp = kernels["nngp"][which == "nngp"]
+    if points == "test":
+        test = {"ntk_test_train": setup[f"k_test_train_{which}"], "nngp_test_train": setup["k_test_train_nngp"],
+                "nngp_test": setup["k_test_test_nngp"]}  # fmt: skip
+    else:
+        theta, ridge = noisy_theta, 0.0
+        test = {"ntk_test_train": theta, "nngp_test_train": nngp, "nngp_test": nngp}
+    ts = jnp.asarray(entry["t"]) * entry["learning_rate"] / y.shape[1]
+    prefix = "" if points == "test" else "train_"
+    for at, suffix in ((ts, ""), (math.inf, "_inf")):
+        if f"{prefix}{which}_mean{suffix}" in entry:
+            got = ntk.predict_ensemble(theta, nngp, y, at, ridge=ridge, **test)
+            assert relative_error(got.mean, entry[f"{prefix}{which}_mean{suffix}"]) < 1e-7
+            assert relative_error(got.covariance, entry[f"{prefix}{which}_cov{suffix}"]) < 1e-7

@@ -27,7 +27,8 @@ def _values(answer, arguments: list[tuple], signature: str) -> np.ndarray | Verd
 
 def _close(answer: np.ndarray, expected) -> bool:
     expected = np.asarray(expected)
-    return answer.shape == expected.shape and np.allclose(answer, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+    atol = 1e-6 * np.abs(expected).max()
+    return answer.shape == expected.shape and np.allclose(answer, expected, rtol=1e-5, atol=atol)
 
 
 def check_linear_model(answer: Callable) -> Verdict:
@@ -88,7 +89,7 @@ def check_ntk_vector_product(answer: Callable) -> Verdict:
     if jax.tree.structure(product) == jax.tree.structure(params):
         return Verdict(False, "this is Jᵀ v, a change of the parameters: one more product, with J, is to come.")
     if isinstance(product, tuple | list):
-        return Verdict(False, "this returns a tuple: jax.vjp's function gives a tuple, and jax.jvp two results; pick one.")
+        return Verdict(False, "this is a tuple: jax.vjp's function gives a tuple, and jax.jvp two results; pick one.")
     kernel = gram(jacobian_contraction(net.apply, params), x)
     truth, product = np.asarray(as_matrix(kernel) @ v.reshape(-1)).reshape(v.shape), np.asarray(product)
     if product.shape != truth.shape:
@@ -103,7 +104,7 @@ def check_ntk_vector_product(answer: Callable) -> Verdict:
 
 
 def check_layer_contributions(answer: Callable) -> Verdict:
-    """Each layer's part of Θ(x1, x2), as a function (f, params, x1, x2) -> one number a layer; one output, one leaf a layer."""
+    """Each layer's part of Θ(x1, x2), as a function (f, params, x1, x2) -> one number a layer, for one output."""
     net = mlp(6, 2, 1, tanh)
     params, _ = net.init(jax.random.key(5), (3,))
     x1, x2 = jax.random.normal(jax.random.key(6), (2, 3))
@@ -157,7 +158,7 @@ def check_parameterization(answer: Callable) -> Verdict:
     if found.shape != (2, 2):
         return Verdict(False, f"the function must return two numbers, (hidden, readout); got shape {found.shape[1:]}.")
     truth = np.array([_factors(*case) for case in cases])
-    width, dim, w_std = np.array(cases).T
+    width, _, w_std = np.array(cases).T
     if _close(found, truth):
         return Verdict(True, "σ_w²/fan-in for each layer: the readout's rate must fall as 1/m, the first layer's not.")
     for wrong, reason in (

@@ -95,7 +95,7 @@ def check_edge(edge: float) -> Verdict:
     value = _number(edge)
     if value is None:
         return Verdict(False, f"give one number, the largest stable η λ₀; got {edge!r}")
-    speeds = jnp.arange(20, 61) / 10
+    speeds = jnp.arange(20, 51) / 10
     net, params0, data, unit = _edge_problem()
     stable = _stable(net, params0, data.x_train, data.y_train, speeds * unit)
     truth = float(speeds[int(jnp.argmin(stable)) - 1])
@@ -121,10 +121,10 @@ def _edge_problem():
 
 @functools.partial(jax.jit, static_argnames="net")
 def _stable(net, params0, x, y, learning_rates):
-    """Whether runs of 300 steps end with a small loss; NaN counts as no."""
+    """Whether runs of 150 steps end with a small loss; NaN counts as no."""
 
     def loss(learning_rate):
-        return train(net.apply, params0, x, y, gradient_descent(learning_rate), steps=[300]).loss[-1]
+        return train(net.apply, params0, x, y, gradient_descent(learning_rate), steps=[150]).loss[-1]
 
     return jax.vmap(loss)(learning_rates) < 0.01
 
@@ -145,6 +145,22 @@ def check_trade_off(exponents: tuple[float, float]) -> Verdict:
         near_half = abs(q + 0.5) < 0.1
         return Verdict(False, f"q = {q:.2f}" + (": −1/2 is how single weights move; the gap falls faster" if near_half else " is too far off"))
     return Verdict(True, f"the gap is constant along β ∝ m^{-q / p:.2f}: twice as rough an activation needs {2 ** (-p / q):.1f} times the width")
+
+
+def check_alpha(exponent: float) -> Verdict:
+    """The exponent of the relative gap as a function of the output scale α."""
+    value = _number(exponent)
+    if value is None:
+        return Verdict(False, f"give one number, the exponent; got {exponent!r}")
+    if abs(value + 1) < 0.15:
+        return Verdict(True, "the gap falls as 1/α: four units in a layer are enough to be linear")
+    if abs(value - 1) < 0.15:
+        return Verdict(False, "right size, wrong sign: the gap falls as α grows")
+    if abs(value + 2) < 0.2:
+        return Verdict(False, "−2 is the exponent of the distance between the two parameter paths; the outputs carry one α more")
+    if abs(value) < 0.15:
+        return Verdict(False, "nothing changed with α: is the learning rate 1/α², and was f scaled before it was raced?")
+    return Verdict(False, f"{value:.2f} is not what the scaled model gives: fit log gap against log α")
 
 
 def mystery(number: int) -> tuple:
