@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
-from nb import chapters, clean  # noqa: E402
+from nb import PICTURES, chapters, clean, pictures  # noqa: E402
 from setup_cell import setup_cell  # noqa: E402
 
 SECTIONS = [  # second-level headings that stand in every chapter, in this order, others in between
@@ -266,3 +266,13 @@ def test_citations(text):
     assert cited <= keys, f"Not in book/references.bib: {sorted(cited - keys)}"
     reading = section(read(text), "Further reading")
     assert len(re.findall(r"\{cite", reading)) >= 3, "Further reading: at least three works, a sentence on each"
+
+
+def test_pictures_shown_elsewhere_are_the_chapters():
+    shown = {}
+    for text in chapters(ROOT):
+        shown |= pictures(read(text.with_suffix(".ipynb")))
+    assert set(shown) == set(PICTURES.values()), "A figure that README or the landing page shows is in no chapter"
+    for path, image in shown.items():
+        assert (ROOT / path).read_bytes() == image, f"{path} is not what its chapter draws: run `make notebooks`"
+        assert path in (ROOT / "README.md").read_text(), f"README.md does not show {path}"

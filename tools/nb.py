@@ -6,6 +6,7 @@ python tools/nb.py taylor_expansion   one of them; linearization/taylor_expansio
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import sys
 import time
@@ -25,6 +26,7 @@ METADATA = {
     "accelerator": "GPU",  # what Colab offers when the notebook is opened there
     "colab": {"provenance": []},
 }
+PICTURES = {"fig-tangent-kernel-surprise": "book/_static/overview.png"}  # figures shown outside of their chapter
 CELL_METADATA = ("tags", "mystnb")  # the rest is editors' state
 
 
@@ -60,6 +62,17 @@ def clean(nb) -> None:
     nb.nbformat, nb.nbformat_minor = 4, 5
 
 
+def pictures(nb) -> dict[str, bytes]:
+    """Return the PNG of each figure that is shown elsewhere too, by the path it has there."""
+    found = {}
+    for cell in nb.cells:
+        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        if name in PICTURES:
+            image = next(o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
+            found[PICTURES[name]] = base64.b64decode(image)
+    return found
+
+
 def run(text: Path) -> float:
     """Execute `text`, write the notebook beside it, return the seconds it took."""
     nb = jupytext.read(text)
@@ -78,6 +91,8 @@ def run(text: Path) -> float:
     clean(nb)
     nbformat.validate(nb)
     nbformat.write(nb, text.with_suffix(".ipynb"))
+    for path, image in pictures(nb).items():
+        (ROOT / path).write_bytes(image)
     return time.perf_counter() - start
 
 
