@@ -53,7 +53,9 @@ def _gram(pair, x1, x2, batch_size):
 
 
 def _map(fn, x, batch_size):
-    return jax.vmap(fn)(x) if batch_size is None else jax.lax.map(fn, x, batch_size=min(batch_size, len(x)))
+    if batch_size is None or batch_size >= len(x):
+        return jax.vmap(fn)(x)
+    return jax.lax.map(fn, x, batch_size=batch_size)
 
 
 def diagonal(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, PyTree, ScalarLike
 
 from ._checks import check_finite
 from ._pytree import as_pytree, traced
@@ -70,7 +70,7 @@ class ScaledModel:
         return self.alpha * (self.f(params, x) - self.f(self.params0, x))
 
 
-def scaled(f: NetworkFunction, params0: PyTree, alpha: float | Array) -> ScaledModel:
+def scaled(f: NetworkFunction, params0: PyTree, alpha: ScalarLike) -> ScaledModel:
     """α (f(θ, x) − f(θ₀, x)): zero at initialization, and the lazier in training the larger α [Chizat et al. 2019].
 
     The subtraction loses digits as α grows and θ stays near θ₀: use float64.

@@ -39,4 +39,4 @@ def target_power(modes: Eigenmodes, y: Float[Array, "n *outputs"]) -> Float[Arra
 
 def effective_dimension(eigenvalues: Float[Array, " n"], ridge: float) -> Float[Array, ""]:
     """Σ_i λ_i / (λ_i + ridge): how many modes a ridge lets through [Hastie, Tibshirani & Friedman 2009, eq. 3.50]."""
-    return jnp.sum(eigenvalues / (eigenvalues + ridge))
+    return jnp.sum(jnp.where(eigenvalues > 0, eigenvalues / jnp.where(eigenvalues > 0, eigenvalues + ridge, 1.0), 0.0))

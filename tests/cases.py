@@ -89,8 +89,13 @@ def examples(shape, n, seed=1):
     return jax.random.normal(jax.random.key(seed), (n, *shape))
 
 
-def outputs(f, params, x):
+@jax.jit
+def _outputs(f, params, x):
     return jax.vmap(f, (None, 0))(params, x)
+
+
+def outputs(f, params, x):
+    return _outputs(jax.tree_util.Partial(f) if jax.tree_util.all_leaves([f]) else f, params, x)
 
 
 def relative_error(got, expected):

@@ -1,0 +1,346 @@
+"""Closed forms against linear algebra, real steps of an optimizer, other libraries, and their own limits."""
+
+import functools
+import math
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import case, draw, examples, outputs, relative_error
+
+import ntk_tutorial as ntk
+
+DYNAMICS = {
+    "flow": ntk.gradient_flow(),
+    "descent": ntk.gradient_descent(0.3),
+    "heavy ball": ntk.heavy_ball(0.1, 0.8),
+}
+all_dynamics = pytest.mark.parametrize("dynamics", DYNAMICS.values(), ids=DYNAMICS)
+
+
+@functools.cache
+def problem(name="depth 2, bias", width=20, n=5, m=3):
+    """A linearized network and its data: kernels of shape (n, n, k, k) and outputs of shape (n, k)."""
+    net, params, shape = case(name, width=width)
+    x, x_test = examples(shape, n), examples(shape, m, seed=2)
+    kernel = ntk.empirical_ntk(net.apply, params)
+    f0, f0_test = outputs(net.apply, params, x), outputs(net.apply, params, x_test)
+    y = jax.random.normal(jax.random.key(3), f0.shape)
+    data = {"ntk_train": ntk.gram(kernel, x), "y_train": y, "f_train0": f0}
+    return net, params, x, x_test, data, {"ntk_test_train": ntk.gram(kernel, x_test, x), "f_test0": f0_test}
+
+
+@functools.cache
+def one_output(n=6, m=4):
+    """An infinite kernel's matrices, and targets."""
+    net, _, shape = case("depth 3, bias")
+    x, x_test = examples(shape, n), examples(shape, m, seed=2)
+    y = jax.random.normal(jax.random.key(3), (n, 2))
+    theta, nngp = ntk.infinite_ntk(net), ntk.infinite_nngp(net)
+    return x, x_test, y, *(ntk.gram(k, a, b) for k in (theta, nngp) for a, b in ((x, x), (x_test, x), (x_test, x_test)))
+
+
+def train_linearized(dynamics, steps, ridge):
+    """Parameters of the linearized network, moved step by step: the loss has the ridge's penalty in it."""
+    net, params, x, x_test, data, _ = problem()
+    linear = ntk.linearize(net.apply, params)
+
+    def loss(p):
+        distance = sum(jnp.sum((a - b) ** 2) for a, b in zip(jax.tree.leaves(p), jax.tree.leaves(params), strict=True))
+        return ntk.squared_loss(outputs(linear, p, x), data["y_train"]) + ridge / 2 / len(x) * distance
+
+    @jax.jit
+    def step(p, v):
+        v = jax.tree.map(lambda v, g: dynamics.momentum * v + g, v, jax.grad(loss)(p))
+        return jax.tree.map(lambda p, v: p - dynamics.learning_rate * v, p, v), v
+
+    state, seen = (params, jax.tree.map(jnp.zeros_like, params)), {}
+    for k in range(max(steps) + 1):
+        seen[k] = (outputs(linear, state[0], x), outputs(linear, state[0], x_test)) if k in steps else None
+        state = step(*state)
+    return [jnp.stack(a) for a in zip(*(seen[k] for k in steps), strict=True)]
+
+
+@pytest.mark.parametrize("dynamics", [ntk.gradient_descent(0.3), ntk.heavy_ball(0.1, 0.8)], ids=["descent", "heavy ball"])
+@pytest.mark.parametrize("ridge", [0.0, 0.5])
+def test_predict_is_that_many_real_steps(dynamics, ridge):
+    *_, data, test = problem()
+    steps = (0, 1, 2, 7, 40)
+    got = ntk.predict(**data, **test, ts=jnp.asarray(steps) * dynamics.learning_rate, dynamics=dynamics, ridge=ridge)
+    train, test = train_linearized(dynamics, steps, ridge)
+    assert relative_error(got.train, train) < 1e-12 and relative_error(got.test, test) < 1e-12
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.5])
+def test_flow_is_the_matrix_exponential(ridge):
+    *_, data, test = problem()
+    n, k = data["y_train"].shape
+    theta = np.asarray(ntk.as_matrix(data["ntk_train"]))
+    ridged = theta + ridge * np.eye(n * k)
+    residual = np.asarray(data["y_train"] - data["f_train0"]).reshape(-1)
+    for t in (0.0, 0.5, 3.0, math.inf):
+        decay = np.asarray(jax.scipy.linalg.expm(-jnp.asarray(ridged) * t / n)) if t < math.inf else np.zeros_like(theta)
+        weights = np.linalg.solve(ridged, (np.eye(n * k) - decay) @ residual)
+        got = ntk.predict(**data, **test, ts=t, ridge=ridge)
+        expected = data["f_train0"] + (theta @ weights).reshape(n, k)
+        assert relative_error(got.train, expected) < 1e-11
+        across = ntk.as_matrix(test["ntk_test_train"])
+        assert relative_error(got.test, test["f_test0"] + (across @ weights).reshape(-1, k)) < 1e-9
+
+
+@all_dynamics
+def test_block_diagonal_kernels_are_kernels_of_one_output(dynamics):
+    x, x_test, y, train, across, *_ = one_output()
+    ts = jnp.asarray([0.0, 1.2, 30.0, math.inf])
+    plain = ntk.predict(train, y, ts, dynamics, ntk_test_train=across)
+    blocks = [jnp.einsum("ij,ab->ijab", kernel, jnp.eye(2)) for kernel in (train, across)]
+    blocked = ntk.predict(blocks[0], y, ts, dynamics, ntk_test_train=blocks[1])
+    assert relative_error(blocked.train, plain.train) < 1e-12 and relative_error(blocked.test, plain.test) < 1e-12
+    for a in range(2):  # nor does it matter whether outputs come as vectors or as columns
+        alone = ntk.predict(train, y[:, a], ts, dynamics, ntk_test_train=across)
+        assert relative_error(alone.test, plain.test[..., a]) < 1e-12
+
+
+@all_dynamics
+def test_times_are_independent_of_each_other(dynamics):
+    _, _, y, train, across, *_ = one_output()
+    ts = jnp.asarray([[0.0, 0.6, 1.2], [30.0, 3e3, math.inf]])
+    together = ntk.predict(train, y, ts, dynamics, ntk_test_train=across)
+    for i in np.ndindex(2, 3):
+        alone = ntk.predict(train, y, float(ts[i]), dynamics, ntk_test_train=across)
+        np.testing.assert_allclose(together.train[i], alone.train, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(together.test[i], alone.test, rtol=1e-12, atol=1e-14)
+    assert jnp.all(together.train[0, 0] == 0) and ntk.predict(train, y).test is None
+    np.testing.assert_allclose(together.train[1, 2], y, rtol=1e-9)
+
+
+@all_dynamics
+def test_late_times_end_at_infinity(dynamics):
+    """Far beyond 2^31 steps as well, which integers of 32 bits cannot count."""
+    _, _, y, train, across, *_ = one_output()
+    late, end = (ntk.predict(train, y, t, dynamics, ntk_test_train=across).test for t in (3e12, math.inf))
+    assert relative_error(late, end) < 1e-9
+
+
+def test_heavy_ball_without_momentum_and_small_steps():
+    _, _, y, train, *_ = one_output()
+    ts = jnp.asarray([0.0, 0.6, 3.0, 60.0])
+    descent = ntk.predict(train, y, ts, ntk.gradient_descent(0.3)).train
+    np.testing.assert_array_equal(ntk.predict(train, y, ts, ntk.heavy_ball(0.3, 0.0)).train, descent)
+    flow = ntk.predict(train, y, ts).train
+    gaps = jnp.stack([jnp.linalg.norm(ntk.predict(train, y, ts, ntk.gradient_descent(h)).train - flow) for h in (0.02, 0.01, 0.005)])
+    np.testing.assert_allclose(gaps[:-1] / gaps[1:], 2, rtol=0.02)  # Euler's method is of order one
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_largest_stable_learning_rate(momentum):
+    """At 0.99 of it the linearized network's real steps converge, at 1.01 they diverge, and `predict` refuses those."""
+    _, _, y, theta, *_ = one_output()
+    largest = float(ntk.max_learning_rate(theta, momentum))
+    _, vectors = np.linalg.eigh(theta)
+
+    def residual_of_top_mode(learning_rate, num_steps=3000):
+        f, v = np.zeros(len(y)), np.zeros(len(y))
+        for _ in range(num_steps):  # of v ← μ v + gradient in function space
+            v = momentum * v + np.asarray(theta) @ (f - np.asarray(y)[:, 0]) / len(y)
+            f = f - learning_rate * v
+        return abs(vectors[:, -1] @ (f - np.asarray(y)[:, 0]))
+
+    assert residual_of_top_mode(0.99 * largest) < 1e-3 < 1e3 < residual_of_top_mode(1.01 * largest)
+    ntk.predict(theta, y, 1.0, ntk.heavy_ball(0.99 * largest, momentum))
+    with pytest.raises(ValueError, match=r"past the largest stable one.*Take it below max_learning_rate"):
+        ntk.predict(theta, y, 1.0, ntk.heavy_ball(1.01 * largest, momentum))
+    with pytest.raises(ValueError, match="past the largest stable one"):  # a ridge makes the top mode faster
+        ntk.predict(theta, y, 1.0, ntk.heavy_ball(0.99 * largest, momentum), ridge=0.1 * float(np.linalg.eigvalsh(theta)[-1]))
+
+
+def test_largest_stable_learning_rate_of_coupled_outputs():
+    *_, data, _ = problem()
+    top = np.linalg.eigvalsh(ntk.as_matrix(data["ntk_train"]))[-1]
+    assert ntk.max_learning_rate(data["ntk_train"]) == pytest.approx(2 * 5 / top)
+
+
+@pytest.mark.parametrize("ridge", [1e-3, 1.0])
+def test_the_end_is_kernel_ridge_regression(ridge):
+    kernel_ridge = pytest.importorskip("sklearn.kernel_ridge")
+    _, _, y, train, across, *_ = one_output()
+    expected = kernel_ridge.KernelRidge(alpha=ridge, kernel="precomputed").fit(train, y).predict(across)
+    assert relative_error(ntk.predict(train, y, ntk_test_train=across, ridge=ridge).test, expected) < 1e-9
+
+
+@pytest.mark.parametrize("noise", [1e-6, 0.3])
+def test_training_the_readout_is_gaussian_process_regression(noise):
+    processes = pytest.importorskip("sklearn.gaussian_process")
+    net, _, _ = case("depth 3, bias")
+    x, x_test, y, _, _, _, train, across, test = one_output()
+
+    class Nngp(processes.kernels.Kernel):
+        def __call__(self, a, b=None, eval_gradient=False):
+            return np.asarray(ntk.gram(ntk.infinite_nngp(net), jnp.asarray(a), None if b is None else jnp.asarray(b)))
+
+        def diag(self, a):
+            return np.diag(self(a))
+
+        def is_stationary(self):
+            return False
+
+    gp = processes.GaussianProcessRegressor(Nngp(), alpha=noise, optimizer=None).fit(np.asarray(x), np.asarray(y))
+    mean, covariance = gp.predict(np.asarray(x_test), return_cov=True)
+    noisy = train + noise * jnp.eye(len(y))
+    got = ntk.predict_ensemble(train, noisy, y, ntk_test_train=across, nngp_test_train=across, nngp_test=test, ridge=noise)
+    assert relative_error(got.mean, mean) < 1e-8
+    np.testing.assert_allclose(got.covariance, covariance[..., 0], atol=1e-8)
+
+
+def test_ensemble_at_the_start_and_on_training_points():
+    _, _, y, theta, theta_across, _, nngp, across, nngp_test = one_output()
+    test = {"ntk_test_train": theta_across, "nngp_test_train": across, "nngp_test": nngp_test}
+    start = ntk.predict_ensemble(theta, nngp, y, 0.0, **test)
+    assert jnp.all(start.mean == 0) and relative_error(start.covariance, nngp_test) < 1e-15
+    on_train = {"ntk_test_train": theta, "nngp_test_train": nngp, "nngp_test": nngp}
+    end = ntk.predict_ensemble(theta, nngp, y, **on_train)
+    np.testing.assert_allclose(end.mean, y, atol=1e-9)
+    np.testing.assert_allclose(end.covariance, jnp.zeros_like(nngp), atol=1e-9)
+    ts = jnp.asarray([0.0, 2.0, math.inf])
+    both = ntk.predict_ensemble(theta, nngp, y, ts, ntk.heavy_ball(0.1, 0.8), **test)
+    assert both.mean.shape == (3, 4, 2) and both.covariance.shape == (3, 4, 4)
+
+
+@all_dynamics
+def test_ensemble_is_the_law_of_trained_linear_networks(dynamics):
+    """Mean and covariance over many random starts f₀ ~ N(0, K), each trained by `predict`, by their standard errors."""
+    _, _, y, theta, theta_across, _, nngp, across, nngp_test = one_output()
+    joint = jnp.block([[nngp, across.T], [across, nngp_test]])
+    starts = jnp.linalg.cholesky(joint) @ jax.random.normal(jax.random.key(0), (2000, 10, 2))
+    test = jax.vmap(
+        lambda f: ntk.predict(theta, y, 3.0, dynamics, f_train0=f[:6], ntk_test_train=theta_across, f_test0=f[6:]).test
+    )(starts)
+    expected = ntk.predict_ensemble(
+        theta, nngp, y, 3.0, dynamics, ntk_test_train=theta_across, nngp_test_train=across, nngp_test=nngp_test
+    )
+    mean, error = ntk.estimate(test)
+    assert jnp.all(jnp.abs(mean - expected.mean) < 5 * error)
+    centred = test - expected.mean[None]
+    covariance, error = ntk.estimate(jnp.einsum("sik,sjk->sij", centred, centred) / 2)
+    assert jnp.all(jnp.abs(covariance - expected.covariance) < 5 * error)
+
+
+def test_ensemble_is_the_law_of_wide_networks():
+    """Real networks of width 256, linearized, trained to the end: the spread over initializations is the predicted one."""
+    net = ntk.mlp(256, 1, 1, ntk.erf, w_std=1.5)
+    x, x_test = examples((3,), 3), examples((3,), 2, seed=2)
+    y = jax.random.normal(jax.random.key(3), (3, 1))
+
+    def trained(params):
+        kernel = ntk.empirical_ntk(net.apply, params)
+        theta, across = (ntk.trace_outputs(ntk.gram(kernel, a, x)) for a in (x, x_test))
+        f = [jax.vmap(net.apply, (None, 0))(params, a) for a in (x, x_test)]
+        return ntk.predict(theta, y, 5.0, f_train0=f[0], ntk_test_train=across, f_test0=f[1]).test[:, 0]
+
+    samples = jax.jit(jax.vmap(trained))(draw(net, (3,), 300))
+    (theta, theta_across), (nngp, across) = ([ntk.gram(k(net), a, x) for a in (x, x_test)] for k in (ntk.infinite_ntk, ntk.infinite_nngp))
+    expected = ntk.predict_ensemble(theta, nngp, y, 5.0, ntk_test_train=theta_across, nngp_test_train=across,
+                                    nngp_test=ntk.gram(ntk.infinite_nngp(net), x_test))  # fmt: skip
+    mean, error = ntk.estimate(samples)
+    assert jnp.all(jnp.abs(mean - expected.mean[:, 0]) < 5 * error)
+    variance, error = ntk.estimate((samples - mean[None]) ** 2)
+    assert jnp.all(jnp.abs(variance - jnp.diag(expected.covariance)) < 5 * error)
+
+
+def test_singular_kernels_have_an_end():
+    """Duplicate training points, and a kernel with an exact zero: what cannot be fitted stays, predictions are finite."""
+    net, _, shape = case("depth 3, bias")
+    x, x_test = examples(shape, 4), examples(shape, 3, seed=2)
+    y = jax.random.normal(jax.random.key(3), (4, 1))
+    theta = ntk.infinite_ntk(net)
+    expected = ntk.predict(ntk.gram(theta, x), y, ntk_test_train=ntk.gram(theta, x_test, x)).test
+    doubled, both = jnp.concatenate([x, x]), jnp.concatenate([y + 1, y - 1])
+    for t in (math.inf, 1e6):
+        got = ntk.predict(ntk.gram(theta, doubled), both, t, ntk_test_train=ntk.gram(theta, x_test, doubled))
+        assert relative_error(got.test, expected) < 1e-7
+        assert relative_error(got.train, jnp.concatenate([y, y])) < 1e-7
+    linear = jnp.outer(jnp.asarray([1.0, 2.0, 0.0]), jnp.asarray([1.0, 2.0, 0.0]))
+    for dynamics in (ntk.gradient_flow(), ntk.gradient_descent(0.5), ntk.heavy_ball(0.5, 0.5)):
+        for t in (1e4, math.inf):
+            got = ntk.predict(linear, jnp.asarray([1.0, 2.0, 3.0]), t, dynamics, ntk_test_train=linear[:2]).test
+            np.testing.assert_allclose(got, [1.0, 2.0], rtol=1e-9)
+    assert jnp.all(ntk.predict(jnp.zeros((3, 3)), y[:3]).train == 0) and ntk.max_learning_rate(jnp.zeros((3, 3))) == math.inf
+
+
+@all_dynamics
+def test_under_jit_vmap_and_grad(dynamics):
+    _, _, y, theta, across, *_ = one_output()
+
+    def test_outputs(theta, y, t, ridge):
+        return ntk.predict(theta, y, t, dynamics, ntk_test_train=across, ridge=ridge).test
+
+    plain = test_outputs(theta, y, 3.0, 0.1)
+    assert relative_error(jax.jit(test_outputs)(theta, y, 3.0, 0.1), plain) < 1e-12
+    mapped = jax.vmap(test_outputs, (None, None, None, 0))(theta, y, 3.0, jnp.asarray([0.1, 0.2]))
+    assert relative_error(mapped[0], plain) < 1e-12
+    slope = jax.grad(lambda r: test_outputs(theta, y, 3.0, r).sum())(0.1)
+    ends = [test_outputs(theta, y, 3.0, 0.1 + h).sum() for h in (1e-5, -1e-5)]
+    assert float(slope) == pytest.approx(float(ends[0] - ends[1]) / 2e-5, rel=1e-5)
+
+
+@all_dynamics
+def test_float32(dynamics, float32):
+    with jax.enable_x64(True):
+        _, _, y, theta, across, *_ = one_output()
+        expected = ntk.predict(theta, y, jnp.asarray([0.0, 1.2, 30.0]), dynamics, ntk_test_train=across)
+    y, theta, across = (jnp.asarray(np.asarray(a), jnp.float32) for a in (y, theta, across))
+    got = ntk.predict(theta, y, jnp.asarray([0.0, 1.2, 30.0]), dynamics, ntk_test_train=across)
+    assert got.test.dtype == jnp.float32
+    np.testing.assert_allclose(got.test, np.asarray(expected.test), atol=1e-4)
+    assert jnp.all(jnp.isfinite(ntk.predict(theta, y, math.inf, dynamics, ntk_test_train=across).test))
+
+
+def test_solve_flow_is_predict():
+    *_, data, test = problem()
+    ts = jnp.asarray([0.0, 0.5, 3.0, 20.0])
+    data = dict(data)
+    exact = ntk.predict(**data, **test, ts=ts)
+    got = ntk.solve_flow(data["ntk_train"], data["y_train"], ts, ntk.squared_loss, data["f_train0"], **test)
+    np.testing.assert_allclose(got.train, exact.train, atol=1e-6)
+    np.testing.assert_allclose(got.test, exact.test, atol=1e-6)
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+def test_solve_flow_is_scipy(coupled):
+    """Cross-entropy, for one kernel for all outputs and for coupled outputs."""
+    integrate = pytest.importorskip("scipy.integrate")
+    if coupled:
+        *_, data, test = problem()
+        theta, across, f0, f0_test = data["ntk_train"], test["ntk_test_train"], data["f_train0"], test["f_test0"]
+    else:
+        _, _, f0, theta, across, *_ = one_output()
+        f0_test = jnp.zeros((4, 2))
+    n, k = f0.shape
+    y, ts = np.eye(k)[np.arange(n) % k], np.asarray([0.0, 1.0, 10.0])
+    full = np.concatenate([np.asarray(a if coupled else jnp.einsum("ij,ab->ijab", a, jnp.eye(k))) for a in (theta, across)])
+
+    def velocity(t, f):
+        f = f.reshape(-1, k)[:n]
+        probability = np.exp(f) / np.exp(f).sum(1, keepdims=True)
+        return -np.einsum("ijab,jb->ia", full, (probability - y) / n).reshape(-1)
+
+    start = np.concatenate([f0, f0_test]).reshape(-1)
+    expected = integrate.solve_ivp(velocity, (0, 10), start, t_eval=ts, rtol=1e-10, atol=1e-10).y.T.reshape(3, -1, k)
+    got = ntk.solve_flow(theta, jnp.asarray(y), jnp.asarray(ts), ntk.cross_entropy, f0, ntk_test_train=across, f_test0=f0_test)
+    np.testing.assert_allclose(got.train, expected[:, :n], atol=1e-6)
+    np.testing.assert_allclose(got.test, expected[:, n:], atol=1e-6)
+    alone = ntk.solve_flow(theta, jnp.asarray(y), jnp.asarray(ts[:1]), ntk.cross_entropy, f0)
+    assert alone.test is None and relative_error(alone.train[0], f0) < 1e-15
+
+
+def test_plain_numbers_and_numpy(unannotated):
+    _, _, y, theta, across, *_ = one_output()
+    labels = np.sign(y).astype(int)
+    expected = ntk.predict(theta, labels.astype(float), 2.0, ntk_test_train=across).test
+    got = ntk.predict(np.asarray(theta), labels, 2, ntk_test_train=np.asarray(across), ridge=0).test
+    np.testing.assert_allclose(got, expected, rtol=1e-14)
+    assert ntk.predict(np.asarray(theta), labels, [0, 2]).train.shape == (2, *y.shape)
+    rate = 0.5 * ntk.max_learning_rate(theta)  # an array
+    assert re.search("learning_rate", repr(ntk.gradient_descent(rate))) and ntk.predict(theta, y, 1, ntk.gradient_descent(rate))

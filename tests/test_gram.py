@@ -1,0 +1,99 @@
+"""Blocks, devices, compiled programs: however a matrix is computed, it is the plain double loop."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import case, draw, examples, relative_error
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+import ntk_tutorial as ntk
+
+
+def kernels(name="depth 2, bias"):
+    net, params, _ = case(name)
+    return {
+        "infinite": ntk.infinite_ntk(net),
+        "empirical": ntk.empirical_ntk(net.apply, params),
+        "a function": lambda x1, x2: (x1 * x2)[:2],
+    }
+
+
+@pytest.mark.parametrize("kernel", kernels())
+def test_equals_the_double_loop(kernel):
+    pair, x1, x2 = kernels()[kernel], examples((3,), 7), examples((3,), 5, seed=2)
+    one = jax.jit(lambda a, b: pair(a, b))
+    expected = np.array([[one(a, b) for b in x2] for a in x1])
+    diagonal = np.array([one(a, a) for a in x1])
+    for batch_size in (None, 1, 3, 7, 100):  # fits neither, one, or is more than both
+        np.testing.assert_allclose(ntk.gram(pair, x1, x2, batch_size=batch_size), expected, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(ntk.diagonal(pair, x1, batch_size=batch_size), diagonal, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(ntk.gram(pair, x1), ntk.gram(pair, x1, x1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+@pytest.mark.parametrize("n1, n2", [(0, 3), (3, 0), (1, 1)])
+def test_few_examples(n1, n2, batch_size):
+    net, params, _ = case("depth 1")
+    x1, x2 = examples((3,), n1), examples((3,), n2)
+    assert ntk.gram(ntk.infinite_ntk(net), x1, x2, batch_size=batch_size).shape == (n1, n2)
+    assert ntk.gram(ntk.empirical_ntk(net.apply, params), x1, x2, batch_size=batch_size).shape == (n1, n2, 1, 1)
+    assert ntk.diagonal(ntk.infinite_ntk(net), x1, batch_size=batch_size).shape == (n1,)
+
+
+@pytest.mark.parametrize("kernel", ["infinite", "empirical"])
+def test_sharded_examples(kernel):
+    pair, x = kernels()[kernel], examples((3,), 8)
+    devices = Mesh(np.array(jax.devices()), ("data",))
+    assert devices.size == 4
+    split = jax.device_put(x, NamedSharding(devices, PartitionSpec("data")))
+    np.testing.assert_allclose(ntk.gram(pair, split, x), ntk.gram(pair, x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("engine", [ntk.jacobian_contraction, ntk.ntk_vector_products, ntk.layerwise])
+def test_new_parameters_need_no_new_program(engine):
+    traced = []
+
+    def count(x):
+        traced.append(x)
+        return jnp.sin(x)
+
+    net = ntk.mlp(4, 1, 1, ntk.Activation(count, ntk.sin.dual, ntk.sin.dual_derivative))
+    x = examples((3,), 3)
+
+    def kernel(seed):
+        params = ntk.mlp(4, 1, 1, ntk.sin).init(jax.random.key(seed), (3,))[0]
+        return ntk.gram(engine(net if engine is ntk.layerwise else net.apply, params), x)
+
+    first, in_first_program = kernel(0), len(traced)
+    assert in_first_program > 0 and not jnp.allclose(kernel(1), first) and len(traced) == in_first_program
+
+
+def test_over_seeds_and_under_jit():
+    net, _, shape = case("standard")
+    x, params = examples(shape, 3), draw(net, shape, 4)
+    together = jax.jit(jax.vmap(lambda p: ntk.gram(ntk.empirical_ntk(net.apply, p), x, batch_size=2)))(params)
+    for i, theta in enumerate(together):
+        one = jax.tree.map(lambda leaf, i=i: leaf[i], params)
+        assert relative_error(theta, ntk.gram(ntk.empirical_ntk(net.apply, one), x)) < 1e-12
+
+
+def test_as_matrix_acts_on_flattened_outputs():
+    kernel = jax.random.normal(jax.random.key(0), (2, 3, 4, 5))
+    matrix = ntk.as_matrix(kernel)
+    assert matrix.shape == (2 * 4, 3 * 5) and matrix[1 * 4 + 2, 2 * 5 + 3] == kernel[1, 2, 2, 3]
+    y = jax.random.normal(jax.random.key(1), (3, 5))
+    np.testing.assert_allclose((matrix @ y.reshape(-1)).reshape(2, 4), jnp.einsum("ijab,jb->ia", kernel, y))
+
+
+def test_trace_outputs():
+    kernel = jax.random.normal(jax.random.key(0), (2, 3, 4, 4))
+    np.testing.assert_allclose(ntk.trace_outputs(kernel), sum(kernel[:, :, a, a] for a in range(4)) / 4)
+
+
+def test_numpy_and_float32(unannotated):
+    net, params, _ = case("depth 2, bias")
+    x = np.random.default_rng(0).standard_normal((3, 3))
+    for pair in (ntk.infinite_ntk(net), ntk.empirical_ntk(net.apply, params)):
+        np.testing.assert_array_equal(ntk.gram(pair, x), ntk.gram(pair, jnp.asarray(x)))
+    assert ntk.gram(ntk.infinite_ntk(net), x.astype(np.float32)).dtype == jnp.float32
