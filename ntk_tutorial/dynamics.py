@@ -17,6 +17,7 @@ from typing import NamedTuple
 import diffrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real, ScalarLike
 
 from ._checks import check_finite, check_kernel_matrix, is_concrete
@@ -155,7 +156,7 @@ def predict(
 
     def outputs(kernel, f0):
         change = jnp.einsum("ij,...jk->...ik", _as_2d(kernel), coefficients, precision="highest")
-        change = change.reshape(*jnp.shape(ts), *f0.shape)
+        change = change.reshape(*np.shape(ts), *f0.shape)
         return jnp.broadcast_to(f0, change.shape) + change
 
     train = outputs(ntk_train, f_train0)
@@ -201,7 +202,7 @@ def predict_ensemble(
         to_test, nngp_test_train.T
     )
     covariance = jnp.broadcast_to(nngp_test, half.shape) + half + jnp.swapaxes(half, -1, -2)
-    return EnsemblePrediction(mean.reshape(*jnp.shape(ts), len(nngp_test), *y_train.shape[1:]), covariance)
+    return EnsemblePrediction(mean.reshape(*np.shape(ts), len(nngp_test), *y_train.shape[1:]), covariance)
 
 
 def max_learning_rate(ntk_train: Float[Array, "n n *kk"], momentum: ScalarLike = 0.0) -> Float[Array, ""]:

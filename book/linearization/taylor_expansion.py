@@ -306,9 +306,9 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# What we see: the slopes are 2.000, 3.000 and 3.999. The two higher orders end on a floor near $10^{-16}$, the rounding of
-# float64: there a better expansion is no better. At $s = 1$, where the parameters have moved as far as they are large, all three orders are
-# useless alike.
+# What we see: the slopes are 2.000, 3.000 and 4.000. The two higher orders end on a floor near $10^{-16}$, the rounding of
+# float64: there a better expansion is no better. At $s = 1$, where the parameters have moved as far as they are long, the
+# errors of all three orders are alike, and of order one.
 #
 # ## A kink
 #
@@ -332,7 +332,7 @@ plt.show()
 # With one hidden layer the pre-activations move on straight lines, $z + s\,\dot z$, so that the first kink on the way is the
 # smallest positive $-z/\dot z$ over all units and inputs. We measure each seed's steps in units of it.
 #
-# <details class="answer"><summary>Predict before you run: and after a hundred kinks, what is the slope?</summary>
+# <details class="answer"><summary>Predict before you run: which slope does the remainder have after many kinks?</summary>
 #
 # A kink passed at $s_j$ adds an error that grows as $\pm(s - s_j)$: linear in $s$, with the sign of the unit's readout weight.
 # At $s$ times the first kink there are about $s$ such terms, of random signs, so together they are of order
@@ -356,22 +356,22 @@ print(f"first kink at s = {kink.min():.0e} to {kink.max():.0e}")
 # All random networks of one hidden layer in this chapter are parts of one wide draw: with entries from $\mathcal N(0, 1)$, its first 1,024
 # units are a random network of width 1,024. We rescale each direction so that a step of 1 ends at the first kink.
 
-# %% mystnb={"image": {"alt": "Remainder of the linearization of ReLU networks against the distance in units of the first kink, one line a seed. All lines are straight with slope 2 up to distance 1, jump upwards soon after by factors of ten to ten thousand, and then run parallel to a dashed line of slope three halves."}, "figure": {"caption": "Remainder of the linearization of 16 ReLU networks along a random line (colours), in units of the distance to the first kink. Dashed: slope 2 before it, slope 3/2 after many.", "name": "fig-taylor-kinks"}}
+# %% mystnb={"image": {"alt": "Remainder of the linearization of ReLU networks against the distance in units of the first kink, one line a seed. All lines are straight with slope 2 up to distance 1, nearly all jump upwards just after it by one to three powers of ten, and then all run about parallel to a dashed line of slope three halves."}, "figure": {"caption": "Remainder of the linearization of 16 ReLU networks along a random line (colours), in units of the distance to the first kink. Dashed: slope 2 before it, slope 3/2 after many.", "name": "fig-taylor-kinks"}}
 unit = jax.tree.map(lambda leaf: leaf * kink[:, None, None], relu_directions)
-ss = jnp.logspace(-1.5, 3.5, 31)
-early, late = ss < 0.99, ss > 99
+ss = jnp.logspace(-1.5, 2.5, 33)
+early, late = ss < 0.99, ss > 29
 relu = ntk.mlp(1024, depth=1, num_outputs=1, activation=ntk.relu).apply
 first, second = (remainder(relu, relu0, unit, ss, order) for order in (1, 2))
-jump = jnp.median(first[:, 15] / (first[:, 0] * (ss[15] / ss[0]) ** 2))
+jump = jnp.median(first[:, 20] / (first[:, 0] * (ss[20] / ss[0]) ** 2))
 before, after = (ntk.power_law(ss[part], first[:, part]) for part in (early, late))
 print(f"slope {before.exponent:.3f} before the first kink; "
-      f"{after.exponent:.2f} ± {after.standard_error:.2f} after 100; "
-      f"at {ss[15]:.0f} kinks {jump:.0f} times the quadratic law")
+      f"{after.exponent:.2f} ± {after.standard_error:.2f} after 30; "
+      f"at distance {ss[20]:.0f}, {jump:.0f} times the quadratic law")
 fig, ax = plt.subplots(dpi=90)
 ax.loglog(ss, first.T, lw=0.8)
 ax.loglog(ss[early], 30 * before(ss[early]), **ntk.plotting.THEORY)
 ax.loglog(ss[late], 10 * after(ss[late]), **ntk.plotting.THEORY)
-ax.text(0.06, 1e-8, "slope 2"), ax.text(150, 0.1, "slope 3/2")
+ax.text(0.06, 1e-8, "slope 2"), ax.text(40, 0.03, "slope 3/2")
 ax.set(xlabel="distance, in units of the first kink", ylabel="remainder (RMS)")
 plt.show()
 assert abs(before.exponent - 2) < 0.001  # exactly quadratic up to the first kink
@@ -379,7 +379,11 @@ assert second[:, early].max() < 1e-13  # so order 2 is exact there: only roundin
 assert abs(after.exponent - 1.5) < 0.1  # three standard errors
 
 # %% [markdown]
-# What we see: TODO-KINK
+# What we see: up to the first kink the slope is 2.000, and order 2 is exact up to rounding, as {prf:ref}`prop-relu-pieces` says for
+# $L = 1$. But the first of 32 × 1,024 pre-activations reaches its kink early, at relative updates between 8e-06 and 7e-04. At ten times
+# that distance the remainder is 15 times what the quadratic law would give (median over seeds), and beyond 30 it grows with
+# slope 1.53 ± 0.03, near 3/2. A ReLU network too is nearly linear for small steps; only, no derivative at $\theta_0$ says how nearly,
+# because none of them sees the kinks.
 #
 # ## What "small" means, in numbers
 #
@@ -465,12 +469,21 @@ for color, (case, slopes) in zip(("C2", "C1", "C0"), theory.items()):
         print(f"{case}: slope {fit.exponent:.2f} ± {fit.standard_error:.2f}, theory {slope}")
         assert abs(fit.exponent - slope) < 0.1  # corrections at width 16, standard error 0.03
 for ax, title in zip(axes, ("relative update", "linearization error")):
-    ax.set(xlabel="width", title=title)
-    ax.legend(fontsize=8)
+    ax.set(xlabel="width", title=title, ylim=(2e-6 if "error" in title else 1e-3, 3))
+    ax.legend(fontsize=8, loc="lower left")
 plt.show()
 
 # %% [markdown]
-# What we see: TODO-WIDTHS
+# What we see: downhill, the relative update needed falls with slope −0.50 ± 0.01 (theory −1/2). At random it stays near one
+# (0.01 ± 0.02): the parameters would have to be replaced, at any width. So width alone does not make a network linear. It lets the *gradient*,
+# which adds up small contributions of all parameters with the right signs, do its work in an ever smaller relative update.
+#
+# The error of the downhill step falls with slope −0.96 ± 0.03 for tanh (theory −1) and −0.78 ± 0.04 for ReLU (theory −3/4). Compare the
+# bound of {prf:ref}`thm-remainder`. The Hessian couples only the parameters of one unit, with entries of order $m^{-1/2}$, so it gives
+# $\tfrac12 \lVert H \rVert \lVert \delta \rVert^2$ of order $m^{-1/2}$. Lénaïc Chizat, Edouard Oyallon and Francis
+# Bach {cite}`chizat2019` argue with norms in this way. It holds for every direction of that length; the direction of
+# training does better, because random signs cancel. *A bound is not a rate.* That kernels of wide networks change as $m^{-1}$ was found by Ethan
+# Dyer and Guy Gur-Ari {cite}`dyer2020`, who count such terms by diagrams.
 #
 # A curve for each width says how far the expansion holds.
 
@@ -488,10 +501,15 @@ ax.axhline(0.1, color="0.5", lw=1)
 ax.set(xlabel="relative update, ‖δ‖ / ‖θ₀‖", ylabel="linearization error")
 ax.legend()
 plt.show()
-assert e[8] < 0.002 and u < 0.03  # width 2048: three percent are more than enough
+assert u < 0.03 and e[8] < 0.002 and 0.2 < tenth < 0.4  # twice what theory scales from 32
 
 # %% [markdown]
-# What we see: TODO-SMALL
+# What we see: each curve has two parts. To the left the error grows in proportion to the step, and wider networks err less at the same
+# relative step: these are the second-order terms with their random signs. Farther right the slope is nearly two and the curves
+# come together: these are the third-order terms, which add up whatever the width. A tenth of the change is missed at relative updates of
+# 0.24, 0.28 and 0.32, nearly the same for all three. So, for this architecture, small means *well below a quarter of the parameters' norm*.
+# Width hardly moves this limit. It moves the step that training needs, from 0.141 at width 32 to 0.018 at width 2,048, where the
+# expansion misses 0.05060 and 0.00092 of the change.
 #
 # ## A first taste of training
 #
@@ -535,19 +553,27 @@ for ax, width in zip(axes, (32, 1024)):
 plt.show()
 ratio = gaps[0].mean / gaps[1].mean
 ratio_error = ratio * jnp.hypot(*(g.standard_error / g.mean for g in gaps))
-print(f"the gap shrinks by a factor of {ratio:.0f} ± {ratio_error:.0f}")
+print(f"the gap shrinks by a factor of {ratio:.0f} ± {ratio_error:.0f},"
+      f" as width to the power of {-jnp.log(ratio) / jnp.log(32):.2f}")
 assert 32**0.8 < ratio < 32**1.2  # slope −1 ± 0.2; the leading order says 32
 
 # %% [markdown]
-# What we see: TODO-TRAIN
+# What we see: at both widths the outputs move by about one, 0.98 and 1.01. The gap to the linearization falls from 0.1265 to 0.0058, by a
+# factor of 22 ± 2, less than 32: width 32 is too small for the leading order to be all. As a power of the width it is −0.89, within the
+# ±0.2 of −1 that two widths can support. {doc}`/book/linearization/training_dynamics` measures this over more widths and writes down the dashed curves
+# without any training.
 #
 # ## Where it breaks
 #
-# **Large steps.** TODO-LARGE
+# **Large steps.** In {numref}`fig-taylor-small` the error passes one: at 14.1 times the parameters' norm the linearization of width 32
+# is wrong by 4.5 times the change itself. There the tanh units saturate and the network stops changing, while a straight line
+# goes on. A higher order is no remedy: in {numref}`fig-taylor-orders` orders 2 and 3 lose their advantage as $s$ comes near 1.
 #
-# **Kinks.** TODO-KINKS2
+# **Kinks.** For ReLU all orders of expansion beyond the polynomial's degree are the same, and all are blind to kinks passed on the
+# way. Errors extrapolated from a tiny step are then too small, as in {numref}`fig-taylor-kinks`: measure them at the step you mean.
 #
-# **Narrow networks.** TODO-NARROW
+# **Narrow networks.** At width 8 the first figure shows a network 0.3419 away from its linearization after a change of 1.54. More ways to
+# fail, among them too large a learning rate, are the subject of {doc}`/book/linearization/when_it_fails`.
 #
 # **Low precision.** A difference quotient $(f(\theta_0 + hv) - f(\theta_0))/h$ looks like a cheap substitute for a jvp. Its error
 # has two parts: the remainder, which by {prf:ref}`thm-remainder` grows as $h$, and rounding, which is divided by $h$ and grows as $1/h$.
@@ -571,15 +597,317 @@ def quotient_errors(dtype):  # relative error of the quotient for each h, and la
 # %% [markdown]
 # The exact answer is $Jv$ from above, in float64, for the network with two hidden layers.
 
-# %% mystnb={"image": {"alt": "Relative error against step h on logarithmic axes, V-shaped for both precisions. In float64 the lowest point is near ten to the minus eight; in float32 it is near three times ten to the minus four, far above a dashed line for the jvp in float32, near ten to the minus seven."}, "figure": {"caption": "Relative error of a difference quotient against its step h. In float32 the best step leaves half of the digits; a jvp in float32 (dashed) keeps nearly all.", "name": "fig-taylor-precision"}}
+# %% mystnb={"image": {"alt": "Relative error against step h on logarithmic axes, falling and rising again for both precisions. In float64 the lowest point is near ten to the minus eight; in float32 it is near ten to the minus three, far above a dashed line for the jvp in float32, near ten to the minus seven."}, "figure": {"caption": "Relative error of a difference quotient against its step h. In float32 the best step loses more than half of the digits; a jvp in float32 (dashed) keeps nearly all.", "name": "fig-taylor-precision"}}
 fig, ax = plt.subplots(dpi=90)
 for dtype, color in (("float64", "C0"), ("float32", "C1")):
     *of_quotients, of_jvp = quotient_errors(dtype)
     ax.loglog(hs, of_quotients, "o-", color=color, label=f"difference quotient, {dtype}")
 ax.axhline(of_jvp, color="C1", ls="--", label="jvp, float32")
-ax.set(xlabel="step h", ylabel="relative error")
-ax.legend()
+ax.set(xlabel="step h", ylabel="relative error", ylim=(1e-9, 1e4))
+ax.legend(loc="upper center", ncols=2, fontsize=9)
 plt.show()
 print("float32: a quotient within 1e-5:", bool(min(of_quotients) < 1e-5),
       "| the jvp within 1e-6:", bool(of_jvp < 1e-6))
 assert of_jvp < 1e-6 < 1e-5 < min(of_quotients)  # eps = 1e-7, and its square root 3e-4
+
+# %% [markdown]
+# What we see: in float32 no step $h$ gives five digits, while the jvp gives more than six. (At the smallest $h$ the step is
+# rounded away: the quotient is zero and the relative error is one.) The same cancellation waits in $f(\theta) - f(\theta_0)$ when the
+# parameters hardly move; this book computes in float64 throughout.
+#
+# ## Check yourself
+#
+# <div class="quiz">
+#
+# **1.** In which variable is $f^{\mathrm{lin}}(x, \theta)$ affine?
+#
+# <details class="wrong"><summary>in x, for fixed θ</summary>
+#
+# No: $f(x, \theta_0)$ and $J(x)$ are nonlinear functions of $x$, see {numref}`fig-taylor-linear-in-what`.
+#
+# </details>
+# <details class="right"><summary>in θ, for fixed x</summary>
+#
+# Yes: $J(x)$ is taken at $\theta_0$, so $\theta$ occurs only in $\theta - \theta_0$.
+#
+# </details>
+# <details class="wrong"><summary>in both, taken together</summary>
+#
+# No: the product of $J(x)$ and $\theta - \theta_0$ is not affine in the pair, and $J(x)$ alone is already nonlinear in $x$.
+#
+# </details>
+# </div>
+#
+# <div class="quiz">
+#
+# **2.** What does it take to evaluate $f^{\mathrm{lin}}$ at one $\theta$, for a network with a million parameters and one output?
+#
+# <details class="wrong"><summary>the whole Jacobian, stored once</summary>
+#
+# It would do, but a million numbers an example are stored for nothing when only one product with them is wanted.
+#
+# </details>
+# <details class="wrong"><summary>a vjp</summary>
+#
+# A vjp gives $J^\top u$, a million numbers. Here their product with $\theta - \theta_0$ is wanted: one number.
+#
+# </details>
+# <details class="wrong"><summary>a million jvps, one a parameter</summary>
+#
+# That would give all columns of $J$; only one combination of them is needed.
+#
+# </details>
+# <details class="right"><summary>a single jvp along θ − θ₀</summary>
+#
+# Yes: it returns $f(x, \theta_0)$ and $J(x)(\theta - \theta_0)$ together, at the cost of a few evaluations.
+#
+# </details>
+# </div>
+#
+# <div class="quiz">
+#
+# **3.** Why does a wide network, trained to change its outputs by order one, stay close to its linearization?
+#
+# <details class="right"><summary>many parameters contribute a little each, so the relative update is small</summary>
+#
+# Yes: the gradient collects $m$ contributions of one sign, so each parameter need move only by about $m^{-1/2}$.
+#
+# </details>
+# <details class="wrong"><summary>its function hardly changes</summary>
+#
+# No: the outputs moved by about one at both widths in {numref}`fig-taylor-training`. Parameters move little, the function does not.
+#
+# </details>
+# <details class="wrong"><summary>wide networks are linear, whatever the update</summary>
+#
+# No: along a random direction the error of a change of order one is the same at all widths, and near one.
+#
+# </details>
+# </div>
+#
+# <div class="quiz">
+#
+# **4.** A ReLU network has one hidden layer, and no unit changes between active and inactive on the way. Which expansion is exact?
+#
+# <details class="wrong"><summary>order 1</summary>
+#
+# No: input and readout weights multiply each other, so moving both leaves a term of second order.
+#
+# </details>
+# <details class="right"><summary>order 2</summary>
+#
+# Yes: two layers, each affine in its own parameters, make a polynomial of degree two.
+#
+# </details>
+# <details class="wrong"><summary>none, as ReLU is not differentiable</summary>
+#
+# It is differentiable everywhere but at the kink, and none is met on this way.
+#
+# </details>
+# </div>
+#
+# ## Exercises
+#
+# :::{exercise} A vjp by hand
+# :label: ex-taylor-expansion-gradient
+#
+# ★ Let $f = a \tanh(b \tanh(w x))$. Go backwards from the output, as reverse mode does, and find $\partial f/\partial a$,
+# $\partial f/\partial b$ and $\partial f/\partial w$ at $a = 2$, $b = -1$, $w = 0.5$, $x = 1$.
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# Write $h_1 = \tanh(w x)$ and $h_2 = \tanh(b h_1)$. The weight that arrives at $b h_1$ is $a (1 - h_2^2)$; it serves for $b$ and for all that lies before.
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# One weight travels back; each parameter on the way takes its share of it.
+a, b, w = 2.0, -1.0, 0.5
+h1 = jnp.tanh(w)
+h2 = jnp.tanh(b * h1)
+weight = a * (1 - h2**2)  # at b h1
+gradient = (h2, weight * h1, weight * b * (1 - h1**2))
+ntk.exercises.taylor_expansion.check_gradient(gradient)
+
+# %% [markdown]
+# :::{exercise} Half the step
+# :label: ex-taylor-expansion-half-step
+#
+# ★ A small update $\delta$ of a tanh network is halved. By which factors do the remainder $\lVert f - f^{\mathrm{lin}} \rVert$ and the
+# linearization error $\lVert f - f^{\mathrm{lin}} \rVert / \lVert f - f_0 \rVert$ change? Give both.
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# By {prf:ref}`thm-remainder` the one is quadratic in $\delta$. And how does $\lVert f - f_0 \rVert$ depend on a small $\delta$?
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# Remainder ~ δ², change of f ~ δ, so their ratio ~ δ.
+ntk.exercises.taylor_expansion.check_half_step((1 / 4, 1 / 2))
+
+# %% [markdown]
+# :::{exercise} The size of a Jacobian nobody wrote down
+# :label: ex-taylor-expansion-jacobian-norm
+#
+# ★★ If the entries of $v$ are independent with mean 0 and variance 1, then $\mathbb{E}\, \lVert J v \rVert^2 = \lVert J \rVert_F^2$, the sum of all
+# squared entries of $J$ (Hutchinson's estimator). Prove it, and write `estimator(f, params, x, keys)`, which averages one jvp a key.
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# $\lVert Jv \rVert^2 = \sum_{i,j,l} J_{ij} J_{il} v_j v_l$, and $\mathbb{E}\, v_j v_l$ is 1 if $j = l$ and else 0. In the code,
+# `ravel_pytree(params)` gives the flat vector, and the function that turns one back into a pytree.
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# Only the terms with j = l survive the mean: one random jvp sees all columns at once.
+def estimator(f, params, x, keys):
+    vector, unravel = ravel_pytree(params)
+    def sample(key):
+        v = unravel(jax.random.normal(key, vector.shape))
+        return jnp.sum(jax.jvp(lambda p: f(p, x), (params,), (v,))[1] ** 2)
+    return jnp.mean(jax.vmap(sample)(keys))
+
+ntk.exercises.taylor_expansion.check_jacobian_norm(estimator)
+
+# %% [markdown]
+# :::{exercise} The remainder from the Hessian
+# :label: ex-taylor-expansion-hessian
+#
+# ★★ For $f = a \tanh(w x)$ at $a = 2$, $w = 0.5$, $x = 1$, and the update $\delta = s\,(3/5, 4/5)$ of $(a, w)$, show that
+# $f - f^{\mathrm{lin}} = c\, s^2 + O(s^3)$, and compute $c$ from the Hessian. Which bound on $\lvert c \rvert$ holds for all directions of length $s$?
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# $c = \tfrac12\, e^\top H e$ with $e = (3/5, 4/5)$. With $t = \tanh(w x)$, the second derivatives are $0$ (twice in $a$), $x (1 - t^2)$ (mixed),
+# and $-2 a x^2\, t\,(1 - t^2)$ (twice in $w$).
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# c = ½ eᵀHe. For every direction |c| ≤ ½ max |eigenvalue of H|.
+t = jnp.tanh(0.5)
+H = jnp.array([[0.0, 1 - t**2], [1 - t**2, -2 * 2.0 * t * (1 - t**2)]])
+e = jnp.array([0.6, 0.8])
+bound = jnp.abs(jnp.linalg.eigvalsh(H)).max() / 2
+print(f"|c| = {abs(e @ H @ e / 2):.4f}, at most {bound:.4f}")
+ntk.exercises.taylor_expansion.check_remainder(e @ H @ e / 2)
+
+# %% [markdown]
+# :::{exercise} Which order suffices?
+# :label: ex-taylor-expansion-order
+#
+# ★★ `f, params0, params, x = ntk.exercises.taylor_expansion.order_problem()` gives a network with two outputs and parameters near its
+# initialization. Find the smallest order whose expansion has both outputs within $10^{-4}$ of `f(params, x)`. Before you search, compute the errors of orders 1 and
+# 2, and guess.
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# `ntk.taylor_expand(f, params0, order)(params, x)`. If each order gains about the same factor, two errors tell when $10^{-4}$ is passed.
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# Raise the order until the larger of the two errors is below the goal.
+f, start, end, point = ntk.exercises.taylor_expansion.order_problem()
+order, error = 0, jnp.inf
+while error > 1e-4:
+    order += 1
+    expansion = ntk.taylor_expand(f, start, order)(end, point)
+    error = jnp.abs(f(end, point) - expansion).max()
+    print(f"order {order}: error {error:.1e}")
+ntk.exercises.taylor_expansion.check_order(order)
+
+# %% [markdown]
+# :::{exercise} Second order, around any parameters
+# :label: ex-taylor-expansion-second-order
+#
+# ★★★ Write `second_order(f, params0)`, which returns a function of `(params, x)`: the Taylor polynomial of order 2, from `jax.jvp` alone and without a
+# Hessian. Nothing in it may need $\theta_0$ to be an initialization: the check expands around trained parameters as well. Then
+# try it on a function of your own.
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# If `D(g)` is the function $\theta \mapsto \partial g(\theta)[\delta]$, one jvp, then `D(D(g))` at $\theta_0$ is $\delta^\top H \delta$.
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# A jvp is a function of θ too, so it has a jvp: g + Dg + ½ DDg, all at θ₀ along δ.
+def second_order(f, params0):
+    def expansion(params, x):
+        delta = jax.tree.map(jnp.subtract, params, params0)
+        D = lambda g: lambda p: jax.jvp(g, (p,), (delta,))[1]
+        g = lambda p: f(p, x)
+        return g(params0) + D(g)(params0) + D(D(g))(params0) / 2
+    return expansion
+
+ntk.exercises.taylor_expansion.check_second_order(second_order)
+
+# %% [markdown]
+# ## Questions readers ask
+#
+# **If the linearized model is so good, why train networks at all?** At width 1,024 it is good because the network has learned almost nothing new: its
+# features, the entries of $J(x)$, are those of the random start. Narrow networks, larger steps or another scaling leave this
+# regime, and may well gain by it.
+#
+# **Does it matter that the network is at its *initialization*?** Not for the expansion, which holds around any $\theta_0$. It matters for the counting, which
+# uses parameters that are independent and of order one.
+#
+# **Is the relative update of 0.018 the size of a change in *every* layer?** No, it is that of all parameters together. The readout weights are few, and
+# the update has about equal norms in both layers, so that theirs is larger. {doc}`/book/linearization/training_dynamics` takes the layers apart.
+#
+# **Why the factor $1/\sqrt{\text{fan-in}}$ in front of the weights and not in their variance?** With it, all parameters are of order one and
+# so comparable, and one learning rate serves at every width. {doc}`/book/notation` fixes it for the whole book.
+#
+# ## Summary
+#
+# - A jvp gives $Jv$, a vjp gives $J^\top u$, each at the cost of a few evaluations; adjointness tests them.
+# - $f^{\mathrm{lin}}$ is one jvp. It is affine in $\theta$ and as nonlinear in $x$ as the network.
+# - The remainder of order $q$ has slope $q + 1$: measured 2.000, 3.000 and 4.000. For ReLU it is 2.000 up to the first kink, then
+#   1.53 ± 0.03 after many.
+# - To change the outputs by one, a downhill step needs a relative update that falls with slope −0.50 ± 0.01 in width, and the
+#   expansion misses a share that falls with −0.96 ± 0.03 (ReLU −0.78 ± 0.04). In a random direction neither falls.
+# - Small means, here, well below a quarter of the parameters' norm: beyond 0.24 to 0.32 a tenth of the change is missed.
+# - On digits the gap after training fell by a factor of 22 ± 2 from width 32 to 1,024, while the outputs moved by about one at both.
+#
+# ## What is next
+#
+# A gradient step moves the parameters along $J^\top$ and the outputs along $J J^\top$. This matrix, the tangent kernel, is the subject of
+# {doc}`/book/linearization/tangent_kernel`; it decides what a linearized network learns, and when.
+#
+# ## Further reading
+#
+# - Jaehoon Lee and co-authors {cite}`lee2019` compare wide networks of many kinds with their linearization during training; the experiment of
+#   {numref}`fig-taylor-training` is theirs in small.
+# - Lénaïc Chizat, Edouard Oyallon and Francis Bach {cite}`chizat2019` say when any model, wide or not, is trained close to its linearization.
+# - Ethan Dyer and Guy Gur-Ari {cite}`dyer2020` derive powers of the width as in our counting, for deep networks and any number of derivatives.
+# - Barak Pearlmutter {cite}`pearlmutter1994` showed how to multiply by a Hessian exactly and cheaply, the idea behind nested jvps.
+# - Atılım Güneş Baydin and co-authors {cite}`baydin2018` survey automatic differentiation, forward and reverse.
+#
+# <details class="teachers"><summary>For teachers</summary>
+#
+# **50 minutes.** First figure, before any definition: why do the curves agree? (5) Jacobian, jvp and vjp of $a \tanh(wx)$ on the board (15).
+# Linearization, and the prediction on what it is linear in (10). Remainder slopes (10). The counting of the relative update, points 1 and 2 (10).
+#
+# **90 minutes.** The same, then point 3 of the counting with the signs (15), the ReLU kinks (10), exercise
+# {ref}`ex-taylor-expansion-hessian` in pairs (10), and the digits with a change of the width by the class (5).
+#
+# **Misconceptions, and the cell that dispels each.** "The linearized network is a linear function of its input": {numref}`fig-taylor-linear-in-what`.
+# "Wide networks are linear": the random direction in {numref}`fig-taylor-widths`. "Nothing changes in lazy training": the printed
+# moves beside {numref}`fig-taylor-training`. "Taylor expansion needs the Hessian or the Jacobian as matrices": the four lines of `f_lin`.
+#
+# </details>

@@ -1,0 +1,207 @@
+"""Real training against the closed form, against loops written out, and against its own accuracy settings."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from cases import case, draw, examples, outputs, relative_error
+
+import ntk_tutorial as ntk
+
+
+@functools.cache
+def problem(width=16, n=5):
+    net, params, shape = case("depth 2, bias", width=width)
+    x = examples(shape, n)
+    return net, params, x, jax.random.normal(jax.random.key(3), (n, 3))
+
+
+@functools.cache
+def closed_form(ts, from_network=True):
+    """Outputs of the linearized network at the times ts, from where the network is or from zero."""
+    net, params, x, y = problem()
+    theta = ntk.gram(ntk.empirical_ntk(net.apply, params), x)
+    start = outputs(net.apply, params, x) if from_network else None
+    return ntk.predict(theta, y, jnp.asarray(ts), f_train0=start).train
+
+
+def linear():
+    net, params, *_ = problem()
+    return ntk.linearize(net.apply, params)
+
+
+def test_flow_of_the_linearized_network():
+    """The error falls with rtol, and t, loss, record and the last parameters belong together."""
+    net, params, x, y = problem()
+    ts, errors = (0.0, 0.3, 2.0, 2.0, 10.0), []
+    for rtol in (1e-3, 1e-5, 1e-7):
+        got = ntk.train(linear(), params, x, y, ntk.gradient_flow(rtol=rtol), ts=ts, record=lambda p: (outputs(linear(), p, x), p))
+        f_x, moving = got.record
+        errors.append(relative_error(f_x - f_x[:1].repeat(5, 0), closed_form(ts) - closed_form(ts)[:1].repeat(5, 0)))
+        np.testing.assert_array_equal(got.ts, ts)
+        np.testing.assert_allclose(got.loss, jax.vmap(lambda f: ntk.squared_loss(f, y))(f_x), rtol=1e-10)
+        for at, expected in ((-1, got.params), (0, params)):
+            jax.tree.map(lambda p, e, at=at: np.testing.assert_allclose(p[at], e, rtol=1e-12, atol=1e-15), moving, expected)
+    assert errors[0] < 1e-2 and errors[1] < 1e-4 and errors[2] < 1e-6
+    assert got.loss[2] == got.loss[3] and jnp.all(jnp.diff(got.loss[jnp.asarray([0, 1, 2, 4])]) < 0)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1e4])
+def test_flow_is_accurate_relative_to_the_displacement(alpha):
+    """The scaled linearized network solves the same problem at time t / α², with parameters that move by 1 / α only."""
+    net, params, x, y = problem()
+    model, ts = ntk.scaled(linear(), params, alpha), (0.0, 0.3, 2.0, 10.0)
+    got = ntk.train(model, params, x, y, ntk.gradient_flow(rtol=1e-6), ts=jnp.asarray(ts) / alpha**2,
+                    record=lambda p: outputs(model, p, x))  # fmt: skip
+    assert relative_error(got.record, closed_form(ts, from_network=False)) < 1e-4
+    assert 0.01 < alpha * ntk.parameter_change(params, got.params).total < 10
+    # The real network, made this lazy, is its linearization.
+    if alpha > 1:
+        real = ntk.scaled(net.apply, params, alpha)
+        lazy = ntk.train(real, params, x, y, ntk.gradient_flow(rtol=1e-6), ts=jnp.asarray(ts) / alpha**2,
+                         record=lambda p: outputs(real, p, x))  # fmt: skip
+        assert relative_error(lazy.record, got.record) < 1e-2
+
+
+def test_gap_to_the_linearized_network_falls_with_alpha():
+    """After the same training, f differs from its linearization by order 1 / α [Chizat et al. 2019]."""
+    net, params, x, y = problem()
+    gaps = []
+    for alpha in (64.0, 128.0, 256.0):
+        model = ntk.scaled(net.apply, params, alpha)
+        got = ntk.train(model, params, x, y, ntk.gradient_descent(0.3 / alpha**2), steps=[50])
+        linearized = ntk.linearize(model, params)
+        expected = ntk.train(linearized, params, x, y, ntk.gradient_descent(0.3 / alpha**2), steps=[50])
+        gaps.append(jnp.linalg.norm(outputs(model, got.params, x) - outputs(linearized, expected.params, x)))
+    np.testing.assert_allclose(jnp.log2(jnp.asarray(gaps[:-1]) / jnp.asarray(gaps[1:])), 1, atol=0.05)
+
+
+@pytest.mark.parametrize("optimizer", [ntk.gradient_descent(0.3), ntk.heavy_ball(0.1, 0.8)], ids=["descent", "heavy ball"])
+def test_steps_of_the_linearized_network_are_predict(optimizer):
+    net, params, x, y = problem()
+    steps = jnp.asarray([0, 1, 2, 40])
+    got = ntk.train(linear(), params, x, y, optimizer, steps=steps, record=lambda p: outputs(linear(), p, x))
+    theta = ntk.gram(ntk.empirical_ntk(net.apply, params), x)
+    expected = ntk.predict(theta, y, steps * optimizer.learning_rate, optimizer, f_train0=outputs(net.apply, params, x)).train
+    assert relative_error(got.record, expected) < 1e-12
+    np.testing.assert_array_equal(got.ts, steps)
+
+
+@pytest.mark.parametrize(
+    "ours, optax_s",
+    [
+        (ntk.gradient_descent(0.2), optax.sgd(0.2)),
+        (ntk.heavy_ball(0.1, 0.8), optax.sgd(0.1, momentum=0.8)),
+        (optax.adam(0.02), optax.adam(0.02)),
+    ],
+    ids=["descent", "heavy ball", "adam"],
+)
+def test_steps_of_the_network_are_a_plain_loop(ours, optax_s):
+    net, params, x, y = problem()
+    got = ntk.train(net.apply, params, x, y, ours, steps=[1, 5], record=lambda p: p[0]["b"])
+
+    @jax.jit
+    def step(params, state):
+        gradient = jax.grad(lambda p: ntk.squared_loss(jax.vmap(net.apply, (None, 0))(p, x), y))(params)
+        updates, state = optax_s.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state
+
+    state, seen = (params, optax_s.init(params)), []
+    for _ in range(5):
+        state = step(*state)
+        seen.append(state[0])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13), got.params, seen[4])
+    np.testing.assert_allclose(got.record[0], seen[0][0]["b"], rtol=1e-12, atol=1e-13)
+    assert got.loss.shape == (2,) and float(got.loss[1]) == pytest.approx(
+        float(ntk.squared_loss(outputs(net.apply, got.params, x), y)), rel=1e-12
+    )
+
+
+def test_minibatches():
+    """Batches are drawn from key: the same again for the same key, and right on average."""
+    net, params, x, y = problem()
+
+    def after(key, steps, **options):
+        return ntk.train(net.apply, params, x, y, ntk.gradient_descent(0.1), steps=steps, key=key, **options).params
+
+    keys = jax.random.split(jax.random.key(0), 400)
+    first, again, other = (after(keys[i], [3], batch_size=2) for i in (0, 0, 1))
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    assert not jnp.allclose(first[0]["w"], other[0]["w"])
+    mean, error = ntk.estimate(jax.vmap(lambda key: after(key, [1], batch_size=2)[0]["w"])(keys))
+    full = after(keys[0], [1])[0]["w"]
+    assert jnp.all(error < 0.1 * jnp.max(jnp.abs(full - params[0]["w"]))) and jnp.all(jnp.abs(mean - full) < 5 * error)
+
+
+def test_progress_bar(capsys):
+    net, params, x, y = problem()
+    quiet, shown = (
+        ntk.train(net.apply, params, x, y, optax.adam(0.01), steps=[0, 2, 4], progress=p, record=lambda p: p[0]["b"])
+        for p in (False, True)
+    )
+    assert "training: 100%" in capsys.readouterr().err
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14), shown, quiet)
+    ntk.train(linear(), params, x, y, ntk.gradient_flow(rtol=1e-3), ts=[1.0], progress=True)
+    assert "100.00%" in "".join(capsys.readouterr())
+
+
+def test_many_networks_in_one_program():
+    net, _, x, y = problem()
+    params = draw(net, (3,), 3)
+
+    def losses(p):
+        return ntk.train(net.apply, p, x, y, ntk.gradient_descent(0.1), steps=[0, 5]).loss
+
+    def flow(p):
+        return ntk.train(net.apply, p, x, y, ntk.gradient_flow(rtol=1e-3), ts=[0.0, 1.0]).loss
+
+    for run in (losses, flow):
+        together = jax.jit(jax.vmap(run))(params)
+        assert together.shape == (3, 2) and jnp.all(together[:, 1] < together[:, 0])
+        alone = run(jax.tree.map(lambda leaf: leaf[2], params))
+        np.testing.assert_allclose(together[2], alone, rtol=1e-3 if run is flow else 1e-12)
+
+
+def test_only_the_start():
+    net, params, x, y = problem()
+    start = ntk.squared_loss(outputs(net.apply, params, x), y)
+    for got in (
+        ntk.train(net.apply, params, x, y, ntk.gradient_descent(0.1), steps=0),
+        ntk.train(linear(), params, x, y, ntk.gradient_flow(rtol=1e-3), ts=0.0),
+    ):
+        assert got.record is None and float(got.loss[0]) == pytest.approx(float(start), rel=1e-12)
+        jax.tree.map(np.testing.assert_array_equal, got.params, params)
+
+
+def test_already_at_the_minimum():
+    net, params, x, _ = problem()
+    got = ntk.train(linear(), params, x, outputs(net.apply, params, x), ntk.gradient_flow(rtol=1e-3), ts=[0.0, 5.0])
+    assert jnp.all(got.loss < 1e-25)
+
+
+def test_float32(float32):
+    net = ntk.mlp(16, 1, 1, ntk.tanh, w_std=1.5)
+    params, _ = net.init(jax.random.key(0), (3,))
+    x, y = examples((3,), 4), jnp.asarray([[1.0], [-1.0], [1.0], [-1.0]])
+    assert x.dtype == jnp.float32
+    model = ntk.linearize(net.apply, params)
+    got = ntk.train(model, params, x, y, ntk.gradient_flow(), ts=[1.0, 5.0], record=lambda p: jax.vmap(model, (None, 0))(p, x))
+    theta = ntk.gram(ntk.empirical_ntk(net.apply, params), x)
+    expected = ntk.predict(theta, y, jnp.asarray([1.0, 5.0]), f_train0=outputs(net.apply, params, x)).train
+    assert got.record.dtype == got.params[0]["w"].dtype == jnp.float32
+    np.testing.assert_allclose(got.record, expected, atol=1e-3)
+
+
+def test_losses():
+    f, y = jnp.asarray([[1.0, 2.0], [3.0, 5.0]]), jnp.asarray([[0.0, 1.0], [1.0, 0.0]])
+    assert ntk.squared_loss(f, y) == pytest.approx((1 + 1 + 4 + 25) / 4)
+    assert ntk.squared_loss(f[:, 0], y[:, 0]) == pytest.approx((1 + 4) / 4)
+    expected = np.mean([np.log(1 + np.exp(-1)), 2 + np.log(1 + np.exp(-2))])
+    assert ntk.cross_entropy(f, y) == pytest.approx(expected)
+    net, params, x, _ = problem()
+    labels = jax.nn.one_hot(jnp.arange(5) % 3, 3)
+    got = ntk.train(net.apply, params, x, labels, ntk.gradient_descent(1.0), steps=[0, 100], loss=ntk.cross_entropy).loss
+    assert got[1] < 0.5 * got[0]
