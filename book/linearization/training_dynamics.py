@@ -271,6 +271,7 @@ def one_mode(rate, learning_rate, momentum, num_steps):
 
 small = ntk.mlp(width=256, depth=1, num_outputs=1, activation=ntk.tanh)
 start, small_f0, small_ntk = initialize(small, jax.random.key(2), x_train, x_test)
+small_ntk = [ntk.trace_outputs(kernel) for kernel in small_ntk]
 linear = ntk.linearize(small.apply, start)
 known = dict(f_train0=small_f0[0], ntk_test_train=small_ntk[1], f_test0=small_f0[1])
 for dynamics in (gd, ntk.heavy_ball(0.15, momentum=0.9)):
