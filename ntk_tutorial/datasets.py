@@ -40,7 +40,7 @@ def circle(num: int) -> Float[Array, "num 2"]:
 
 def near_duplicates(
     key: PRNGKeyArray, num: int, dim: int, distance: float
-) -> tuple[Float[Array, "num+1 dim"], Float[Array, "num+1 1"]]:
+) -> tuple[Float[Array, "{num}+1 {dim}"], Float[Array, "{num}+1 1"]]:
     """`num` points on the sphere with random labels ±1; then one `distance` from the first, with the opposite label.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float, PyTree, Real
 
 from ._checks import check_finite
 from .linearization import linearize
@@ -92,7 +92,7 @@ class PowerLaw(NamedTuple):
         return self.prefactor * x**self.exponent
 
 
-def power_law(x: Float[Array, " n"], y: Float[Array, "*seeds n"]) -> PowerLaw:
+def power_law(x: Real[ArrayLike, " n"], y: Real[ArrayLike, "*seeds n"]) -> PowerLaw:
     """Least-squares line through log y against log x.
 
     Args:
@@ -115,6 +115,8 @@ def power_law(x: Float[Array, " n"], y: Float[Array, "*seeds n"]) -> PowerLaw:
             f"x has shape {x.shape} and y {y.shape}: give at least 3 points, or at least 2 seeds as rows of y, "
             f"with as many columns as x has values"
         )
+    if bool(jnp.all(x == x[0])):
+        raise ValueError(f"all values of x are {float(x[0]):g}: a slope needs at least two different ones")
     log_x, log_y = jnp.log(x), jnp.atleast_2d(jnp.log(y))
     centered = log_x - log_x.mean()
     exponents = log_y @ centered / jnp.sum(centered**2)

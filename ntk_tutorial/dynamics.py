@@ -194,6 +194,13 @@ def predict_ensemble(
     check_kernel_matrix(nngp_train, "nngp_train")
     check_kernel_matrix(nngp_test, "nngp_test")
     check_finite(ntk_test_train=ntk_test_train, nngp_test_train=nngp_test_train)
+    shapes = [a.shape for a in (ntk_train, nngp_train, ntk_test_train, nngp_test_train, nngp_test)]
+    n, m = len(ntk_train), len(nngp_test)
+    if shapes != [(n, n), (n, n), (m, n), (m, n), (m, m)]:
+        raise ValueError(
+            f"ntk_train, nngp_train, ntk_test_train, nngp_test_train and nngp_test have shapes {shapes}: they must be (n, n), "
+            f"(n, n), (m, n), (m, n) and (m, m), rows being test points in all but the first two"
+        )
     apply_response = _responses(ntk_train, len(y_train), ts, dynamics, ridge)
     to_test = jnp.swapaxes(apply_response(ntk_test_train.T), -1, -2)  # G: A(t) is symmetric
     product = functools.partial(jnp.matmul, precision="highest")
@@ -239,6 +246,9 @@ def solve_flow(
         ValueError: if shapes disagree, values are not finite, or times are negative, infinite or out of order.
     """
     ts = jnp.asarray(ts)
+    check_finite(y_train=y_train, f_train0=f_train0)
+    if len(y_train) != len(f_train0):
+        raise ValueError(f"y_train holds {len(y_train)} targets and f_train0 {len(f_train0)} outputs: they must agree")
     _check_problem(ntk_train, f_train0, f_train0, ts, 0.0)
     if is_concrete(ts) and not (ts.ndim == 1 and bool(jnp.all(jnp.isfinite(ts))) and bool(jnp.all(jnp.diff(ts) >= 0))):
         raise ValueError(f"ts must be finite times in increasing order, got {ts}")

@@ -41,8 +41,7 @@ def gram(
     x2 = x1 if x2 is None else jnp.asarray(x2)
     _check_examples(x1=x1, x2=x2)
     check_same_example_shape(x1, x2)
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    _check_batch_size(batch_size)
     return _gram(as_pytree(pair), x1, x2, batch_size)
 
 
@@ -64,6 +63,7 @@ def diagonal(
     """pair(x[i], x[i]) for every example, in linear time and memory."""
     x = jnp.asarray(x)
     _check_examples(x=x)
+    _check_batch_size(batch_size)
     return _diagonal(as_pytree(pair), x, batch_size)
 
 
@@ -81,6 +81,11 @@ def as_matrix(kernel: Float[Array, "n1 n2 k1 k2"]) -> Float[Array, "n1*k1 n2*k2"
 def trace_outputs(kernel: Float[Array, "n1 n2 k k"]) -> Float[Array, "n1 n2"]:
     """The mean over outputs of Θ_aa(x1, x2), that is its trace over outputs divided by k."""
     return jnp.trace(kernel, axis1=-2, axis2=-1) / kernel.shape[-1]
+
+
+def _check_batch_size(batch_size) -> None:
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
 
 
 def _check_examples(**examples) -> None:

@@ -111,9 +111,11 @@ def _moments(given, name: str, other) -> Array:
         )
     moments = jnp.atleast_1d(jnp.asarray(given, float))
     if is_concrete(moments) and not (
-        bool(jnp.all(jnp.diff(moments) >= 0)) and moments[0] >= 0 and bool(jnp.isfinite(moments[-1]))
+        moments.size > 0 and jnp.all(jnp.diff(moments) >= 0) and moments[0] >= 0 and jnp.isfinite(moments[-1])
     ):
         raise ValueError(f"{name} must be finite, 0 or more, and increasing, got {np.asarray(given)}")
+    if name == "steps" and is_concrete(moments) and not jnp.all(moments == jnp.round(moments)):
+        raise ValueError(f"steps must be whole numbers, got {np.asarray(given)}: for times, take steps = ts / learning_rate")
     return moments
 
 

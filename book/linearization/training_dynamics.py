@@ -150,18 +150,18 @@ for t in (0.5, 1.0, 5.0):
 #
 # </details>
 
-# %% mystnb={"image": {"alt": "Two panels. Left: dots for each of 32 modes, share of the target against relaxation rate on logarithmic axes; the fastest two modes hold 0.21 and 0.19 of the target. Right: residual in five modes against time, dots of the real network on exponential curves; the fastest reaches zero, the slowest has barely decreased."}, "figure": {"caption": "Left: the rate of each mode and its share of the target. Dotted: rate 1/45, above which modes are learned by the end of training. Right: residual in five modes, divided by its initial value. Dots: real network. Dashed: exponentials of the theorem, with no fitted constant.", "name": "fig-training-dynamics-modes"}}
+# %% mystnb={"image": {"alt": "Two panels. Left: dots for each of 32 modes, share of the target against relaxation rate on logarithmic axes; the fastest two modes hold 0.21 and 0.19 of the target. Right: residual in four modes against time, dots of the real network on exponential curves; the fastest reaches zero, the slowest has barely decreased."}, "figure": {"caption": "Left: the rate of each mode and its share of the target. Dotted: rate 1/45, above which modes are learned by the end of training. Right: residual in four modes, divided by its initial value. Dots: real network. Curves: exponentials of the theorem, with no fitted constant.", "name": "fig-training-dynamics-modes"}}
 modes = ntk.eigenmodes(ntk_train)
 rates, share = modes.eigenvalues / n, ntk.target_power(modes, y_train)
 residual = (trained.record[0] - y_train)[..., 0] @ modes.eigenvectors  # (times, modes)
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6))
+fig, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2))
 left.plot(rates, share, "o")
 left.axvline(1 / 45, color="black", linestyle=":")
 left.set(xscale="log", yscale="log", xlabel="rate λ / n", ylabel="share of the target")
-for i in (0, 3, 8, 13, 18):
-    right.plot(ts, jnp.exp(-rates[i] * ts), **ntk.plotting.THEORY)
-    right.plot(0.15 * steps, residual[:, i] / residual[0, i], "o", label=f"mode {i + 1}")
+for i, color in zip((0, 3, 8, 13), ("C0", "C1", "C2", "C3")):
+    right.plot(ts, jnp.exp(-rates[i] * ts), color=color, linewidth=1, label=f"mode {i + 1}")
+    right.plot(0.15 * steps, residual[:, i] / residual[0, i], "o", color=color)
 right.set(xlabel="training time t", ylabel="residual / its initial value")
 right.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
@@ -210,13 +210,13 @@ for ridge in (0.0, 0.3, 3.0):
 #
 # $$ f_\infty(x_*) = \underbrace{\Theta(x_*, X) \Theta^{-1} y}_{\text{regression on the targets}} + \underbrace{f_0(x_*) - \Theta(x_*, X) \Theta^{-1} f_0(X)}_{\text{what regression cannot explain of } f_0}. $$ (eq-training-dynamics-remainder)
 #
-# <details class="answer"><summary>Predict before you run: six networks with different random weights are trained forever on the same five points. Where do they agree?</summary>
+# <details class="answer"><summary>Predict before you run: four networks with different random weights are trained forever on the same five points. Where do they agree?</summary>
 #
 # On the five points, where the second term of {eq}`eq-training-dynamics-remainder` is zero. Between them each keeps the part of its own $f_0$ that the kernel cannot interpolate from five values. Training never removes it.
 #
 # </details>
 
-# %% mystnb={"image": {"alt": "Six coloured curves over the angle on a circle pass through the same five black training points and spread apart between them; thin dotted curves of the same colours show the networks before training."}, "figure": {"caption": "Six networks on a circle of inputs, from different initializations. Thin dotted: before training. Solid: the end of training on the five black points, by the closed form. Between the points each network keeps a part of its start.", "name": "fig-training-dynamics-start"}}
+# %% mystnb={"image": {"alt": "Four coloured curves over the angle on a circle pass through the same five black training points and spread apart between them; thin pale curves of the same colours show the networks before training, far apart everywhere."}, "figure": {"caption": "Four networks on a circle of inputs, from different initializations. Thin and pale: before training. Thick: the end of training on the five black points, by the closed form. Between the points each network keeps a part of its start.", "name": "fig-training-dynamics-start"}}
 circle, at = ntk.datasets.circle(120), jnp.array([8, 30, 52, 74, 104])
 targets, ring = jnp.array([[1.0], [-0.5], [0.5], [-1.0], [0.2]]), ntk.mlp(
     width=512, depth=1, num_outputs=1, activation=ntk.tanh, w_std=1.5, b_std=0.5)
@@ -227,20 +227,21 @@ def before_and_after(key):
     end = ntk.predict(theta_at, targets, f_train0=f_at0, ntk_test_train=theta, f_test0=f0)
     return f0, end.test
 
-f0s, ends = jax.vmap(before_and_after)(jax.random.split(jax.random.key(5), 6))
-for i in range(6):
-    plt.plot(3 * jnp.arange(120), f0s[i, :, 0], ":", color=f"C{i}", linewidth=1)
-    plt.plot(3 * jnp.arange(120), ends[i, :, 0], color=f"C{i}")
+f0s, ends = jax.vmap(before_and_after)(jax.random.split(jax.random.key(5), 4))
+plt.figure(figsize=(6, 3.2))
+for before, after, color in zip(f0s, ends, ("C0", "C1", "C2", "C3")):
+    plt.plot(3 * jnp.arange(120), before, color=color, linewidth=1, alpha=0.4)
+    plt.plot(3 * jnp.arange(120), after, color=color)
 plt.plot(3 * at, targets[:, 0], "ko", zorder=3, markersize=7)
 plt.gca().set(xlabel="angle of the input, in degrees", ylabel="output")
 plt.show()
 spread = jnp.std(ends[..., 0], axis=0, ddof=1)
-print(f"spread over the six below 1e-9 at the training points: "
+print(f"spread over the four below 1e-9 at the training points: "
       f"{bool(spread[at].max() < 1e-9)}; elsewhere up to {spread.max():.3f}")
 assert spread[at].max() < 1e-9 and spread.max() > 0.1
 
 # %% [markdown]
-# **What we see.** All six pass through the five points; elsewhere their standard deviation reaches 0.420. We return to this spread below, with a formula for its size.
+# **What we see.** All four pass through the five points; elsewhere their standard deviation reaches 0.420. We return to this spread below, with a formula for its size.
 #
 # ## Steps instead of a flow
 #
@@ -273,7 +274,7 @@ small = ntk.mlp(width=256, depth=1, num_outputs=1, activation=ntk.tanh)
 start, small_f0, small_ntk = initialize(small, jax.random.key(2), x_train, x_test)
 small_ntk = [ntk.trace_outputs(kernel) for kernel in small_ntk]
 linear = ntk.linearize(small.apply, start)
-known = dict(f_train0=small_f0[0], ntk_test_train=small_ntk[1], f_test0=small_f0[1])
+known = {"f_train0": small_f0[0], "ntk_test_train": small_ntk[1], "f_test0": small_f0[1]}
 for dynamics in (gd, ntk.heavy_ball(0.15, momentum=0.9)):
     mode = ntk.predict(jnp.eye(1), jnp.ones(1), 0.15 * 40, dynamics).train[0]  # n = 1, λ = 1
     assert abs(1 - mode - one_mode(1.0, 0.15, dynamics.momentum, 40)) < 1e-12  # rounding
@@ -307,7 +308,7 @@ def losses(learning_rate, momentum):
     dynamics = ntk.heavy_ball(learning_rate, momentum)
     return ntk.train(linear, start, x_train, y_train, dynamics, steps=jnp.arange(101)).loss
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6))
+fig, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2))
 for momentum, color in ((0.0, "C0"), (0.9, "C1")):
     limit = ntk.max_learning_rate(small_ntk[0], momentum)
     two = jax.jit(jax.vmap(losses, (0, None)), static_argnums=1)(
@@ -318,7 +319,7 @@ for momentum, color in ((0.0, "C0"), (0.9, "C1")):
           f"{two[0, -1] / two[0, 0]:.2g} below it, {two[1, -1] / two[1, 0]:.2g} above")
     assert two[0, -1] < 0.1 * two[0, 0] and two[1, -1] > 10 * two[1, 0]
 left.set(yscale="log", xlabel="step", ylabel="training loss")
-left.legend(fontsize=9)
+left.legend(fontsize=8)
 r = jnp.linspace(0, 4.5, 400)
 for mu in (0.0, 0.5, 0.9):
     b, root = 1 + mu - r, jnp.sqrt(((1 + mu - r) ** 2 - 4 * mu).astype(complex))
@@ -363,8 +364,8 @@ def many(net, keys):
                         record=lambda p: jax.vmap(net.apply, (None, 0))(p, x_test))
         change = ntk.parameter_change(params0, run.params)
         gap = rms(run.record - predicted.test, axis=(1, 2)).max()
-        return dict(gap=gap, layers=change.per_layer, total=change.total,
-                    function=rms(run.record[-1] - f0[1]))
+        return {"gap": gap, "layers": change.per_layer, "total": change.total,
+                "function": rms(run.record[-1] - f0[1])}
     return jax.vmap(one)(keys)
 
 def sweep(activation, depth, widths, num_seeds):
@@ -396,15 +397,15 @@ assert tanh["gap"][:, -1].max() < 0.005  # for each of the 32 networks
 # The gap against width, with standard errors over initializations:
 
 # %% mystnb={"image": {"alt": "Log-log plot of the gap between the real network and the closed form against width from 64 to 1024. Tanh with one and with two hidden layers fall with slope close to minus one; ReLU lies higher and falls with slope close to minus 0.7. Dashed lines show minus one and minus three quarters."}, "figure": {"caption": "Largest RMS gap on test images between the really trained network and the closed form, mean and standard error over initializations. Dashed: the slopes argued for in the text.", "name": "fig-training-dynamics-gap"}}
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 3.4))
 fits = [ntk.plotting.scaling(ax, w, data["gap"], theory=theory, label=label, color=color)
         for w, data, theory, label, color in (
             (widths, tanh, -1.0, "tanh, one hidden layer", "C0"),
             (widths2, tanh2, None, "tanh, two hidden layers", "C2"),
             (widths, relu, -0.75, "ReLU, one hidden layer", "C1"))]
 values = [0.002, 0.005, 0.01, 0.02, 0.05]
-ax.set(xlabel="width", ylabel="gap on test images", xticks=[64, 160, 256, 400, 1024],
-       xticklabels=[64, 160, 256, 400, 1024], yticks=values, yticklabels=values)
+ax.set(xlabel="width", ylabel="gap on test images", xticks=widths, xticklabels=widths,
+       yticks=values, yticklabels=values)
 ax.minorticks_off()
 ax.legend(fontsize=9)
 plt.show()
@@ -428,7 +429,7 @@ for fit, theory in zip(fits, (-1.0, -1.0, -0.75)):
 # </details>
 
 # %% mystnb={"image": {"alt": "Two log-log panels against width. Left, one hidden layer: the change of the function is flat near 0.9 while the relative movement of the parameters falls with slope minus one half. Right, two hidden layers: first layer and readout fall with slope near minus one half, the middle layer and the total with slope near minus one."}, "figure": {"caption": "What moves in training (tanh). Left, one hidden layer: the function, in RMS on test images, against all parameters, relative to their norm. Right, two hidden layers: relative movement of each layer's weights. Dashed: theory.", "name": "fig-training-dynamics-moves"}}
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 4.2))
+fig, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.8))
 moves = [ntk.plotting.scaling(left, widths, tanh["function"], theory=0, label="function"),
          ntk.plotting.scaling(left, widths, tanh["total"], theory=-0.5, label="parameters")]
 layers = [ntk.plotting.scaling(right, widths2, tanh2["layers"][..., i], label=name,
@@ -438,7 +439,7 @@ layers.append(ntk.plotting.scaling(right, widths2, tanh2["total"], theory=-1, la
 for ax, ticks, top in ((left, widths, 12), (right, widths2, 12)):
     ax.set(xlabel="width", xticks=ticks, xticklabels=ticks, ylim=(None, top))
     ax.minorticks_off()
-    ax.legend(fontsize=9)
+    ax.legend(fontsize=8)
 left.set(ylabel="change in training")
 plt.show()
 for fit, theory, what in zip(moves + layers, (0, -0.5, -0.5, -1, -0.5, -1), (
@@ -484,18 +485,15 @@ def real_network(key):
 population = jax.vmap(real_network)(jax.random.split(jax.random.key(4), 64))
 
 # %% [markdown]
-# Each of the 48 test images has a predicted mean and a predicted standard deviation; each point below is one image.
+# Each of the 48 test images has a predicted mean and a predicted standard deviation; the figure shows the latter, the harder one, with a point for each image.
 
-# %% mystnb={"image": {"alt": "Two scatter plots of measured against predicted values for 48 test images, with error bars, along the diagonal. Left: means between minus one and one lie on the diagonal. Right: standard deviations between 0.1 and 0.3 scatter around it within their error bars."}, "figure": {"caption": "Mean and standard deviation over 64 really trained networks against the prediction from the NTK and the NNGP kernel. Bars: one standard error. Dashed: equality.", "name": "fig-training-dynamics-ensemble"}}
+# %% mystnb={"image": {"alt": "Scatter plot of the measured against the predicted standard deviation of 48 test images, with error bars; between 0.1 and 0.33 the points follow the dashed diagonal, most within their bars."}, "figure": {"caption": "Standard deviation of the output on 48 test images over 64 really trained networks, against the prediction from the NTK and the NNGP kernel. Bars: one standard error. Dashed: equality.", "name": "fig-training-dynamics-ensemble"}}
 mean, deviation = foretold.mean[:, 0], jnp.sqrt(jnp.diag(foretold.covariance))
 seen, seen_deviation = population.mean(0), population.std(0, ddof=1)
-fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8))
-for ax, expected, found, bar, what in (
-        (axes[0], mean, seen, seen_deviation / 8, "mean"),
-        (axes[1], deviation, seen_deviation, seen_deviation / 126**0.5, "standard deviation")):
-    ax.errorbar(expected, found, bar, fmt="o", markersize=4, linewidth=1)
-    ax.axline((expected.mean(), expected.mean()), slope=1, **ntk.plotting.THEORY)
-    ax.set(xlabel=f"predicted {what}", ylabel=f"measured {what}")
+fig, ax = plt.subplots(figsize=(5, 3.4))
+ax.errorbar(deviation, seen_deviation, seen_deviation / 126**0.5, fmt="o", linewidth=1)
+ax.axline((0.2, 0.2), slope=1, **ntk.plotting.THEORY)
+ax.set(xlabel="predicted standard deviation", ylabel="measured")
 plt.show()
 ratio = jnp.mean(seen_deviation / deviation)
 correlation = jnp.corrcoef(seen_deviation, deviation)[0, 1]
@@ -516,32 +514,27 @@ cx, cy, cx_new, cy_new = ntk.datasets.digits(
     jax.random.key(6), 20, 40, num_components=10, labels="one_hot")
 classifier = ntk.mlp(width=512, depth=1, num_outputs=10, activation=ntk.tanh)
 cparams0, cf0, ctheta = initialize(classifier, jax.random.key(7), cx, cx_new)
-cts = jnp.geomspace(1.0, 100.0, 25)
+cts = jnp.array([1.0, 3.0, 10.0, 30.0, 100.0])
 flow = ntk.solve_flow(ctheta[0], cy, cts, ntk.cross_entropy, cf0[0],
                       ntk_test_train=ctheta[1], f_test0=cf0[1])
 
 # %% [markdown]
 # Against it, two real trainings with the same loss: of the linearized network, and of the network itself.
 
-# %% mystnb={"image": {"alt": "Probability of the true class for five test images against training time on a logarithmic axis; curves of the integrated flow, with circles of the linearized network and crosses of the real network lying on them."}, "figure": {"caption": "Cross-entropy on ten digit classes: probability given to the true class of five test images. Coloured curves: flow in function space. Circles and crosses: the linearized and the real network of width 512, trained.", "name": "fig-training-dynamics-loss"}}
-def true_class(f):
-    return jnp.sum(jax.nn.softmax(f) * cy_new, axis=-1)[:, :5]
-
-plt.plot(cts, true_class(flow.test))
-for f, marker, size, name in (
-        (ntk.linearize(classifier.apply, cparams0), "o", 9, "linearized network, trained"),
-        (classifier.apply, "x", 5, "real network, trained")):
+# %%
+def largest_miss(f):
     run = ntk.train(f, cparams0, cx, cy, ntk.gradient_flow(), ts=cts, loss=ntk.cross_entropy,
                     record=lambda params: jax.vmap(f, (None, 0))(params, cx_new))
-    dots = plt.plot(cts[::4], true_class(run.record)[::4], "k" + marker,
-                    markersize=size, fillstyle="none")
-    dots[0].set_label(name)
-    gap = rms(run.record - flow.test) / rms(flow.test - cf0[1])
-    print(f"{name}: gap {'below 1e-4' if gap < 1e-4 else f'{gap:.4f}'} of the change")
-    assert gap < (1e-4 if marker == "o" else 0.05)  # integration error; finite width
-plt.gca().set(xscale="log", xlabel="training time t", ylabel="probability of the true class")
-plt.legend()
-plt.show()
+    miss = rms(run.record - flow.test, axis=(1, 2)).max() / rms(flow.test[-1] - cf0[1])
+    return float(miss), float(run.loss[-1])
+
+miss, loss = largest_miss(ntk.linearize(classifier.apply, cparams0))
+real_miss, real_loss = largest_miss(classifier.apply)
+print(f"cross-entropy {ntk.cross_entropy(cf0[0], cy):.3f} at t = 0; at t = 100: integrated "
+      f"{ntk.cross_entropy(flow.train[-1], cy):.3f}, real network {real_loss:.3f}")
+print(f"largest miss, relative to the change in training: linearized network below 1e-4: "
+      f"{miss < 1e-4}, real network {real_miss:.4f}")
+assert miss < 1e-4 and real_miss < 0.1  # accuracy of the integration; finite width
 
 # %% [markdown]
 # **What we see.** The integrated flow is the linearized network up to the accuracy of the integration, and the real network stays within 0.0113 of the change. The kernel here is a $20 \times 20$ matrix of $10 \times 10$ blocks: at finite width, outputs are weakly coupled.

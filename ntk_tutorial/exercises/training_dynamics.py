@@ -43,7 +43,7 @@ def check_half_time(answer: Callable) -> Verdict:
         return Verdict(True, "n ln 2 / λ: twice the eigenvalue, half the time.")
     eigenvalue, n = np.array(cases).T
     for wrong, reason in (
-        (n / eigenvalue, "that is the time after which 1/e is left, about 0.37; for one half, a factor ln 2 is missing."),
+        (n / eigenvalue, "that is the time after which 1/e is left, about 0.37: a factor ln 2 is missing."),
         (np.log(2) / eigenvalue, "the loss is a mean over examples, so the rate is λ/n, not λ."),
         (eigenvalue * np.log(2) / n, "this is the inverse: a larger eigenvalue relaxes faster."),
         (n * np.log(2) / eigenvalue / 2, "after this time the loss of the mode has halved, the residual has not."),
@@ -166,13 +166,14 @@ def check_posterior(answer: Callable) -> Verdict:
         train, train, y, ntk_test_train=test_train, nngp_test_train=test_train, nngp_test=test
     )  # training the readout only: the NTK is the NNGP kernel
     if mean.shape != (3,) or covariance.shape != (3, 3):
-        return Verdict(False, f"for 3 test points, shapes (3,) and (3, 3) are wanted; got {mean.shape}, {covariance.shape}.")
+        shapes = f"{mean.shape} and {covariance.shape}"
+        return Verdict(False, f"for 3 test points the shapes must be (3,) and (3, 3), got {shapes}.")
     if not agrees(mean, np.asarray(truth.mean), rtol=1e-5):
         return Verdict(False, "the mean is off: K(X*, X) K(X, X)⁻¹ y.")
     if agrees(covariance, np.asarray(truth.covariance), rtol=1e-5):
         return Verdict(True, "it equals predict_ensemble with Θ = K at t = ∞: readout training is GP regression.")
     if agrees(covariance, np.asarray(test), rtol=1e-5):
-        return Verdict(False, "right mean, but this is the prior covariance: subtract what the training points explain.")
+        return Verdict(False, "right mean, but this is the prior covariance: subtract what the data explain.")
     if agrees(covariance, np.asarray(2 * test - truth.covariance), rtol=1e-5):
         return Verdict(False, "right mean, but data reduce the variance: the second term has a minus sign.")
-    return Verdict(False, "right mean. Put G = K(X*, X) K(X, X)⁻¹ into the chapter's covariance; three terms merge to one.")
+    return Verdict(False, "right mean. Put G = K(X*, X) K(X, X)⁻¹ into the chapter's covariance.")

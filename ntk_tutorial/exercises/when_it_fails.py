@@ -130,37 +130,37 @@ def _stable(net, params0, x, y, learning_rates):
 
 
 def check_trade_off(exponents: tuple[float, float]) -> Verdict:
-    """(p, q) of relative gap ≈ C β^p m^q, fitted where the gap is small."""
+    """(p, q) of linearization error ≈ C β^p m^q, fitted where the error is small."""
     try:
         p, q = (float(e) for e in exponents)
     except (TypeError, ValueError):
-        return Verdict(False, f"give two numbers, (p, q), for gap ≈ C β^p m^q; got {exponents!r}")
+        return Verdict(False, f"give two numbers, (p, q), for error ≈ C β^p m^q; got {exponents!r}")
     if p < 0 < q:
         return Verdict(False, "the order is (p, q): first the exponent of β, then that of the width m")
     if q > 0:
-        return Verdict(False, "the gap shrinks as the width grows: q is negative")
+        return Verdict(False, "the error shrinks as the width grows: q is negative")
     if not 1.2 < p < 1.9:
-        return Verdict(False, f"p = {p:.2f}: fit over β ≤ 4, before the gap saturates near one, at time t = 20")
+        return Verdict(False, f"p = {p:.2f}: fit over β ≤ 4, before the error saturates near one, at time t = 20")
     if not -1.25 < q < -0.75:
         near_half = abs(q + 0.5) < 0.1
-        return Verdict(False, f"q = {q:.2f}" + (": −1/2 is how single weights move; the gap falls faster" if near_half else " is too far off"))
-    return Verdict(True, f"the gap is constant along β ∝ m^{-q / p:.2f}: twice as rough an activation needs {2 ** (-p / q):.1f} times the width")
+        return Verdict(False, f"q = {q:.2f}" + (": −1/2 is how single weights move; the error falls faster" if near_half else " is too far off"))
+    return Verdict(True, f"the error is constant along β ∝ m^{-q / p:.2f}: twice as rough an activation needs {2 ** (-p / q):.1f} times the width")
 
 
 def check_alpha(exponent: float) -> Verdict:
-    """The exponent of the relative gap as a function of the output scale α."""
+    """The exponent of the linearization error as a function of the output scale α."""
     value = _number(exponent)
     if value is None:
         return Verdict(False, f"give one number, the exponent; got {exponent!r}")
     if abs(value + 1) < 0.15:
-        return Verdict(True, "the gap falls as 1/α: four units in a layer are enough to be linear")
+        return Verdict(True, "the error falls as 1/α: four units in a layer are enough to be linear")
     if abs(value - 1) < 0.15:
-        return Verdict(False, "right size, wrong sign: the gap falls as α grows")
+        return Verdict(False, "right size, wrong sign: the error falls as α grows")
     if abs(value + 2) < 0.2:
         return Verdict(False, "−2 is the exponent of the distance between the two parameter paths; the outputs carry one α more")
     if abs(value) < 0.15:
         return Verdict(False, "nothing changed with α: is the learning rate 1/α², and was f scaled before it was raced?")
-    return Verdict(False, f"{value:.2f} is not what the scaled model gives: fit log gap against log α")
+    return Verdict(False, f"{value:.2f} is not what the scaled model gives: fit log error against log α")
 
 
 def mystery(number: int) -> tuple:

@@ -1,0 +1,69 @@
+"""Data sets: shapes, normalizations, and that a key decides everything that is random."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ntk_tutorial as ntk
+from ntk_tutorial import datasets
+
+
+def test_sphere():
+    x = datasets.sphere(jax.random.key(0), 2000, 5)
+    np.testing.assert_allclose(jnp.sum(x**2, axis=1), 5, rtol=1e-12)
+    np.testing.assert_array_equal(x, datasets.sphere(jax.random.key(0), 2000, 5))
+    assert not np.allclose(x, datasets.sphere(jax.random.key(1), 2000, 5))
+    for moment, expected in ((x, jnp.zeros(5)), (jnp.einsum("si,sj->sij", x, x), jnp.eye(5))):
+        mean, error = ntk.estimate(moment)
+        assert jnp.all(jnp.abs(mean - expected) <= 5 * error)
+
+
+def test_circle():
+    x = datasets.circle(8)
+    np.testing.assert_allclose(x[0], [2**0.5, 0])
+    np.testing.assert_allclose(x @ x.T / 2, np.cos(2 * np.pi * (np.arange(8)[:, None] - np.arange(8)) / 8), atol=1e-14)
+
+
+@pytest.mark.parametrize("distance", [1e-6, 0.5, 3.0])
+def test_near_duplicates(distance):
+    x, y = datasets.near_duplicates(jax.random.key(0), 6, 4, distance)
+    assert x.shape == (7, 4) and y.shape == (7, 1) and set(np.unique(y)) <= {-1.0, 1.0}
+    np.testing.assert_allclose(jnp.linalg.norm(x, axis=1), 2, rtol=1e-12)
+    assert jnp.linalg.norm(x[-1] - x[0]) == pytest.approx(distance, rel=1e-8) and y[-1] == -y[0]
+
+
+@pytest.mark.parametrize("num_components", [None, 10])
+def test_digits(num_components):
+    key = jax.random.key(0)
+    data = datasets.digits(key, 100, 50, num_components=num_components)
+    dim = num_components or 64
+    assert [a.shape for a in data] == [(100, dim), (100, 1), (50, dim), (50, 1)]
+    np.testing.assert_allclose(jnp.sum(jnp.concatenate([data.x_train, data.x_test]) ** 2, axis=1), dim, rtol=1e-12)
+    np.testing.assert_array_equal(jnp.abs(data.y_train), 1)
+    for a, b in zip(data, datasets.digits(key, 100, 50, num_components=num_components), strict=True):
+        np.testing.assert_array_equal(a, b)
+    one_hot = datasets.digits(key, 100, 50, num_components=num_components, labels="one_hot")
+    np.testing.assert_array_equal(one_hot.x_train, data.x_train)
+    np.testing.assert_array_equal(1 - 2 * (jnp.argmax(one_hot.y_test, 1) % 2), data.y_test[:, 0])
+    np.testing.assert_array_equal(one_hot.y_test.sum(1), 1)
+
+
+def test_digits_are_the_data_themselves():
+    """A nearest neighbour tells parity far better than chance, and no test image is among the training images."""
+    data = datasets.digits(jax.random.key(0), 1000, 797)
+    products = data.x_test @ data.x_train.T
+    right = np.mean(data.y_train[jnp.argmax(products, axis=1)] == data.y_test)
+    assert right > 0.95 and np.median(products.max(1)) < 0.999 * 64
+    assert abs(float(data.y_train.mean())) < 0.1
+
+
+def test_test_images_do_not_shape_the_training_images():
+    few, many = (datasets.digits(jax.random.key(0), 60, n, num_components=5) for n in (0, 40))
+    np.testing.assert_array_equal(few.x_train, many.x_train)
+    assert few.x_test.shape == (0, 5)
+
+
+def test_float32(float32):
+    assert {a.dtype for a in datasets.digits(jax.random.key(0), 20, 5)} == {jnp.dtype(jnp.float32)}
+    assert datasets.sphere(jax.random.key(0), 3, 2).dtype == datasets.circle(4).dtype == jnp.float32

@@ -1,0 +1,97 @@
+"""Diagnostics by hand, and standard errors by the scatter they promise."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import case, examples, outputs
+
+import ntk_tutorial as ntk
+
+
+def test_relative_change():
+    before = jnp.asarray([[3.0, 0.0], [0.0, 4.0]])
+    assert ntk.relative_change(before, before + jnp.asarray([[0.0, 1.0], [0.0, 0.0]])) == pytest.approx(0.2)
+
+
+def test_parameter_change():
+    params0 = ({"w": jnp.asarray([3.0, 0.0]), "b": jnp.asarray([4.0])}, (), {"w": jnp.asarray([12.0])})
+    params = ({"w": jnp.asarray([3.0, 1.0]), "b": jnp.asarray([4.0])}, (), {"w": jnp.asarray([12.0 + 6.0])})
+    change = ntk.parameter_change(params0, params)
+    np.testing.assert_allclose(change.per_layer, [1 / 5, 6 / 12])
+    assert change.total == pytest.approx(37**0.5 / 13)
+    nested = ntk.parameter_change(dict(enumerate(params0)), dict(enumerate(params)))
+    np.testing.assert_allclose(nested.per_layer, change.per_layer)
+
+
+def test_alignments():
+    net, _, shape = case("depth 1")
+    x = examples(shape, 5)
+    y = jax.random.normal(jax.random.key(2), (5, 2))
+    k1, k2 = (ntk.gram(kernel(net), x) for kernel in (ntk.infinite_ntk, ntk.infinite_nngp))
+
+    def cosine(a, b):
+        return np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b))
+
+    centring = np.eye(5) - 1 / 5
+    assert ntk.kernel_alignment(k1, k2) == pytest.approx(cosine(k1, k2), rel=1e-12)
+    assert ntk.kernel_alignment(k1, 3 * k1) == pytest.approx(1.0)
+    centred = cosine(centring @ k1 @ centring, centring @ k2 @ centring)
+    assert ntk.centered_alignment(k1, k2) == pytest.approx(centred, rel=1e-12)
+    assert ntk.centered_alignment(k1, k2 + 7) == pytest.approx(centred, rel=1e-10)
+    assert ntk.target_alignment(k1, y) == pytest.approx(cosine(k1, y @ y.T), rel=1e-12)
+    assert ntk.target_alignment(jnp.outer(y[:, 0], y[:, 0]), y[:, 0]) == pytest.approx(1.0)
+
+
+def test_linearization_error():
+    net, params, shape = case("depth 2, bias")
+    x = examples(shape, 4)
+    new = jax.tree.map(lambda p: 1.1 * p, params)
+    f, f0, linear = (outputs(*a, x) for a in ((net.apply, new), (net.apply, params), (ntk.linearize(net.apply, params), new)))
+    expected = np.linalg.norm(f - linear) / np.linalg.norm(f - f0)
+    assert ntk.linearization_error(net.apply, params, new, x) == pytest.approx(expected, rel=1e-12)
+    assert ntk.linearization_error(ntk.linearize(net.apply, params), params, new, x) < 1e-13
+
+
+def test_power_law():
+    x = jnp.asarray([8.0, 16.0, 64.0, 256.0])
+    exact = ntk.power_law(x, 3 * x**-0.5)
+    assert exact.exponent == pytest.approx(-0.5) and exact.standard_error < 1e-12 and exact.prefactor == pytest.approx(3.0)
+    np.testing.assert_allclose(exact(x), 3 * x**-0.5)
+    with pytest.raises(ValueError):
+        ntk.power_law(x[:2], x[:2])
+    assert ntk.power_law(x[:2], jnp.stack([x[:2], 2 * x[:2]])).exponent == pytest.approx(1.0)
+
+
+def test_power_law_equals_linear_regression():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(0)
+    x = np.asarray([8.0, 16.0, 64.0, 256.0, 300.0])
+    y = 2 * x**0.7 * np.exp(0.1 * rng.standard_normal(5))
+    expected, got = stats.linregress(np.log(x), np.log(y)), ntk.power_law(jnp.asarray(x), jnp.asarray(y))
+    assert got.exponent == pytest.approx(expected.slope) and got.standard_error == pytest.approx(expected.stderr)
+    assert got.prefactor == pytest.approx(np.exp(expected.intercept))
+
+
+@pytest.mark.parametrize("num_seeds", [1, 10])
+def test_standard_errors_are_what_they_say(num_seeds):
+    """Over many repetitions (exponent − truth) / error follows Student's t: its variance is ν / (ν − 2)."""
+    x = jnp.asarray([8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0])
+    freedom = len(x) - 2 if num_seeds == 1 else num_seeds - 1
+    noise = np.exp(0.2 * np.random.default_rng(0).standard_normal((400, num_seeds, len(x))))
+    fits = [ntk.power_law(x, jnp.asarray(y if num_seeds > 1 else y[0])) for y in x**-0.5 * noise]
+    z = np.asarray([(fit.exponent + 0.5) / fit.standard_error for fit in fits])
+    expected = freedom / (freedom - 2)
+    assert abs(z.mean()) < 5 * z.std() / 20 and abs(np.mean(z**2) - expected) < 5 * (z**2).std() / 20
+
+
+def test_estimate():
+    samples = jnp.asarray([[1.0, 10.0], [3.0, 10.0], [5.0, 10.0]])
+    mean, error = ntk.estimate(samples)
+    np.testing.assert_allclose(mean, [3.0, 10.0])
+    np.testing.assert_allclose(error, [2.0 / 3**0.5, 0.0])
+
+
+def test_lists_and_integers(unannotated):
+    assert ntk.power_law([64, 128, 256], [4, 2, 1]).exponent == pytest.approx(-1.0)
+    assert ntk.estimate(np.asarray([1, 3])).mean == 2

@@ -1,0 +1,45 @@
+"""Every self-check answers with a verdict, whatever it is given; the right answers stand in the chapters, which are run."""
+
+import inspect
+import types
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ntk_tutorial as ntk
+
+MODULES = [m for m in vars(ntk.exercises).values() if isinstance(m, types.ModuleType) and not m.__name__.split(".")[-1].startswith("_")]
+CHECKS = {
+    f"{module.__name__.split('.')[-1]}.{name}": check
+    for module in MODULES
+    for name, check in vars(module).items()
+    if name.startswith("check_") and inspect.isfunction(check)
+}
+WRONG = [
+    None, "text", True, 0, -1.0, float("nan"), float("inf"), 1e300, 1j, [], (1.0,), (1.0, 2.0), (1.0, 2.0, 3.0), ["a", "b"],
+    ([1.0], 2.0), {"a": 1.0}, np.zeros(3), jnp.zeros((2, 2)), np.asarray(["a"]), object(), len, lambda: None, lambda *a: None,
+    lambda *a, **k: "text", lambda *a, **k: 0.0, lambda *a, **k: (0.0, 0.0), lambda *a, **k: jnp.zeros((7, 7)), lambda *a, **k: a,
+]  # fmt: skip
+
+
+def test_every_chapter_has_checks():
+    for module in MODULES:
+        assert any(name.startswith("check_") for name in vars(module)), f"{module.__name__} checks nothing"
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_wrong_answers_get_a_verdict(name, unannotated):
+    for answer in WRONG:
+        try:
+            verdict = CHECKS[name](answer)
+        except Exception as error:
+            raise AssertionError(f"check fails on {answer!r}") from error
+        assert type(verdict).__name__ == "Verdict" and len(verdict.message) > 10, repr(answer)
+        if not verdict.correct:
+            assert repr(verdict).startswith("✗ Not yet: ") and not verdict
+    assert sum(not CHECKS[name](answer) for answer in (None, "text", object(), [])) == 4
+
+
+def test_verdict():
+    assert ntk.exercises.Verdict(True, "because") and repr(ntk.exercises.Verdict(True, "because")) == "✓ Correct: because"
