@@ -1,7 +1,6 @@
 """Every self-check answers with a verdict, whatever it is given; the right answers stand in the chapters, which are run."""
 
 import inspect
-import types
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 
 import ntk_tutorial as ntk
 
-MODULES = [m for m in vars(ntk.exercises).values() if isinstance(m, types.ModuleType) and not m.__name__.split(".")[-1].startswith("_")]
+MODULES = [getattr(ntk.exercises, name) for name in ntk.exercises.__all__ if name != "Verdict"]
 CHECKS = {
     f"{module.__name__.split('.')[-1]}.{name}": check
     for module in MODULES
@@ -18,7 +17,7 @@ CHECKS = {
 }
 WRONG = [
     None, "text", True, 0, -1.0, float("nan"), float("inf"), 1e300, 1j, [], (1.0,), (1.0, 2.0), (1.0, 2.0, 3.0), ["a", "b"],
-    ([1.0], 2.0), {"a": 1.0}, np.zeros(3), jnp.zeros((2, 2)), np.asarray(["a"]), object(), len, lambda: None, lambda *a: None,
+    ([1.0], 2.0), {"a": 1.0}, np.zeros(3), jnp.zeros((2, 2)), np.asarray(["a"]), object(), lambda *a: None,
     lambda *a, **k: "text", lambda *a, **k: 0.0, lambda *a, **k: (0.0, 0.0), lambda *a, **k: jnp.zeros((7, 7)), lambda *a, **k: a,
 ]  # fmt: skip
 

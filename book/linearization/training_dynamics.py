@@ -155,7 +155,7 @@ modes = ntk.eigenmodes(ntk_train)
 rates, share = modes.eigenvalues / n, ntk.target_power(modes, y_train)
 residual = (trained.record[0] - y_train)[..., 0] @ modes.eigenvectors  # (times, modes)
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2))
+fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3))
 left.plot(rates, share, "o")
 left.axvline(1 / 45, color="black", linestyle=":")
 left.set(xscale="log", yscale="log", xlabel="rate λ / n", ylabel="share of the target")
@@ -163,7 +163,7 @@ for i, color in zip((0, 3, 8, 13), ("C0", "C1", "C2", "C3")):
     right.plot(ts, jnp.exp(-rates[i] * ts), color=color, linewidth=1, label=f"mode {i + 1}")
     right.plot(0.15 * steps, residual[:, i] / residual[0, i], "o", color=color)
 right.set(xlabel="training time t", ylabel="residual / its initial value")
-right.legend(loc="upper left", bbox_to_anchor=(1, 1))
+right.legend(fontsize=9, loc=(0.62, 0.45))
 plt.show()
 print(f"rates from {rates[0]:.3f} to {rates[-1]:.5f}; {jnp.sum(rates > 1 / 45)} of {n} "
       f"above 1/45, holding {share[rates > 1 / 45].sum():.2f} of the target")
@@ -216,7 +216,7 @@ for ridge in (0.0, 0.3, 3.0):
 #
 # </details>
 
-# %% mystnb={"image": {"alt": "Four coloured curves over the angle on a circle pass through the same five black training points and spread apart between them; thin pale curves of the same colours show the networks before training, far apart everywhere."}, "figure": {"caption": "Four networks on a circle of inputs, from different initializations. Thin and pale: before training. Thick: the end of training on the five black points, by the closed form. Between the points each network keeps a part of its start.", "name": "fig-training-dynamics-start"}}
+# %% mystnb={"image": {"alt": "Four coloured curves over the angle on a circle pass through the same five black training points and spread apart between them; thin curves of the same colours show the networks before training, far apart everywhere."}, "figure": {"caption": "Four networks on a circle of inputs, from different initializations. Thin: before training. Thick: the end of training on the five black points, by the closed form. Between the points each network keeps a part of its start.", "name": "fig-training-dynamics-start"}}
 circle, at = ntk.datasets.circle(120), jnp.array([8, 30, 52, 74, 104])
 targets, ring = jnp.array([[1.0], [-0.5], [0.5], [-1.0], [0.2]]), ntk.mlp(
     width=512, depth=1, num_outputs=1, activation=ntk.tanh, w_std=1.5, b_std=0.5)
@@ -228,9 +228,9 @@ def before_and_after(key):
     return f0, end.test
 
 f0s, ends = jax.vmap(before_and_after)(jax.random.split(jax.random.key(5), 4))
-plt.figure(figsize=(6, 3.2))
+plt.figure(figsize=(5.6, 3))
 for before, after, color in zip(f0s, ends, ("C0", "C1", "C2", "C3")):
-    plt.plot(3 * jnp.arange(120), before, color=color, linewidth=1, alpha=0.4)
+    plt.plot(3 * jnp.arange(120), before, color=color, linewidth=0.6)
     plt.plot(3 * jnp.arange(120), after, color=color)
 plt.plot(3 * at, targets[:, 0], "ko", zorder=3, markersize=7)
 plt.gca().set(xlabel="angle of the input, in degrees", ylabel="output")
@@ -308,18 +308,18 @@ def losses(learning_rate, momentum):
     dynamics = ntk.heavy_ball(learning_rate, momentum)
     return ntk.train(linear, start, x_train, y_train, dynamics, steps=jnp.arange(101)).loss
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2))
+fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3))
 for momentum, color in ((0.0, "C0"), (0.9, "C1")):
     limit = ntk.max_learning_rate(small_ntk[0], momentum)
     two = jax.jit(jax.vmap(losses, (0, None)), static_argnums=1)(
         limit * jnp.array([0.99, 1.01]), momentum)
     for loss, factor, style in zip(two, (0.99, 1.01), ("-", "--")):
-        left.plot(loss, style, color=color, label=f"μ = {momentum:g}, {factor} of the limit")
+        left.plot(loss, style, color=color, label=f"μ = {momentum:g}, {factor}")
     print(f"momentum {momentum}: limit {limit:.2f}; loss after 100 steps / at start "
           f"{two[0, -1] / two[0, 0]:.2g} below it, {two[1, -1] / two[1, 0]:.2g} above")
     assert two[0, -1] < 0.1 * two[0, 0] and two[1, -1] > 10 * two[1, 0]
 left.set(yscale="log", xlabel="step", ylabel="training loss")
-left.legend(fontsize=8)
+left.legend(fontsize=9, title="of the limit")
 r = jnp.linspace(0, 4.5, 400)
 for mu in (0.0, 0.5, 0.9):
     b, root = 1 + mu - r, jnp.sqrt(((1 + mu - r) ** 2 - 4 * mu).astype(complex))
@@ -397,13 +397,13 @@ assert tanh["gap"][:, -1].max() < 0.005  # for each of the 32 networks
 # The gap against width, with standard errors over initializations:
 
 # %% mystnb={"image": {"alt": "Log-log plot of the gap between the real network and the closed form against width from 64 to 1024. Tanh with one and with two hidden layers fall with slope close to minus one; ReLU lies higher and falls with slope close to minus 0.7. Dashed lines show minus one and minus three quarters."}, "figure": {"caption": "Largest RMS gap on test images between the really trained network and the closed form, mean and standard error over initializations. Dashed: the slopes argued for in the text.", "name": "fig-training-dynamics-gap"}}
-fig, ax = plt.subplots(figsize=(6, 3.4))
+fig, ax = plt.subplots(figsize=(5.6, 3.2))
 fits = [ntk.plotting.scaling(ax, w, data["gap"], theory=theory, label=label, color=color)
         for w, data, theory, label, color in (
-            (widths, tanh, -1.0, "tanh, one hidden layer", "C0"),
-            (widths2, tanh2, None, "tanh, two hidden layers", "C2"),
-            (widths, relu, -0.75, "ReLU, one hidden layer", "C1"))]
-values = [0.002, 0.005, 0.01, 0.02, 0.05]
+            (widths, tanh, -1.0, "tanh, depth 1", "C0"),
+            (widths2, tanh2, None, "tanh, depth 2", "C2"),
+            (widths, relu, -0.75, "ReLU, depth 1", "C1"))]
+values = [0.002, 0.01, 0.05]
 ax.set(xlabel="width", ylabel="gap on test images", xticks=widths, xticklabels=widths,
        yticks=values, yticklabels=values)
 ax.minorticks_off()
@@ -428,25 +428,24 @@ for fit, theory in zip(fits, (-1.0, -1.0, -0.75)):
 #
 # </details>
 
-# %% mystnb={"image": {"alt": "Two log-log panels against width. Left, one hidden layer: the change of the function is flat near 0.9 while the relative movement of the parameters falls with slope minus one half. Right, two hidden layers: first layer and readout fall with slope near minus one half, the middle layer and the total with slope near minus one."}, "figure": {"caption": "What moves in training (tanh). Left, one hidden layer: the function, in RMS on test images, against all parameters, relative to their norm. Right, two hidden layers: relative movement of each layer's weights. Dashed: theory.", "name": "fig-training-dynamics-moves"}}
-fig, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.8))
-moves = [ntk.plotting.scaling(left, widths, tanh["function"], theory=0, label="function"),
-         ntk.plotting.scaling(left, widths, tanh["total"], theory=-0.5, label="parameters")]
-layers = [ntk.plotting.scaling(right, widths2, tanh2["layers"][..., i], label=name,
-                               theory=-0.5 if i == 0 else None)
-          for i, name in enumerate(("first layer", "middle layer", "readout"))]
-layers.append(ntk.plotting.scaling(right, widths2, tanh2["total"], theory=-1, label="total"))
-for ax, ticks, top in ((left, widths, 12), (right, widths2, 12)):
-    ax.set(xlabel="width", xticks=ticks, xticklabels=ticks, ylim=(None, top))
-    ax.minorticks_off()
-    ax.legend(fontsize=8)
-left.set(ylabel="change in training")
+# %% mystnb={"image": {"alt": "Log-log plot against width from 64 to 400 for networks with two hidden layers. The change of the function is flat near 0.9; the relative movements of the readout and the first layer fall in parallel to slope minus one half, that of the middle layer in parallel to slope minus one."}, "figure": {"caption": "What moves in training, two hidden layers, tanh: the function (RMS change on test images) and the weights of each layer (relative to their norm). Dashed: theory.", "name": "fig-training-dynamics-moves"}}
+fig, ax = plt.subplots(figsize=(5.6, 3.8))
+fits = {"function": ntk.plotting.scaling(
+    ax, widths2, tanh2["function"], theory=0, label="function")}
+for i, (name, theory) in enumerate((("readout", None), ("first", -0.5), ("middle", -1))):
+    fits[name] = ntk.plotting.scaling(
+        ax, widths2, tanh2["layers"][..., (2, 0, 1)[i]], theory=theory, label=f"{name} layer")
+ax.set(xlabel="width", ylabel="change", xticks=widths2, xticklabels=widths2, ylim=(None, 60))
+ax.minorticks_off()
+ax.legend(fontsize=9)
 plt.show()
-for fit, theory, what in zip(moves + layers, (0, -0.5, -0.5, -1, -0.5, -1), (
-        "function, depth 1", "parameters, depth 1", "first layer", "middle layer", "readout",
-        "parameters, depth 2")):
-    print(f"{what:20s} slope {fit.exponent:6.3f} ± {fit.standard_error:.3f}, theory {theory}")
-    assert abs(fit.exponent - theory) < (0.05 if theory == 0 else 0.15)
+fits["all layers"] = ntk.power_law(widths2, tanh2["total"])
+fits["function, depth 1"] = ntk.power_law(widths, tanh["function"])
+fits["all layers, depth 1"] = ntk.power_law(widths, tanh["total"])
+for (name, fit), theory in zip(fits.items(), (0, -0.5, -0.5, -1, -1, 0, -0.5)):
+    print(f"{name:20s} slope {fit.exponent:6.3f} ± {fit.standard_error:.3f}, theory {theory}")
+    assert abs(fit.exponent - theory) < 0.1  # 2 to 3 standard errors at depth 2
+assert abs(fits["function, depth 1"].exponent) < 0.05  # 32 seeds resolve this much
 
 # %% [markdown]
 # **What we see.** MOVESTEXT

@@ -160,9 +160,8 @@ assert jnp.allclose(error(product, start, end, one), abs(lost / (5 - f0 + lost))
 # $\lVert\delta\rVert^2 = r^\top\Theta^{-1} J J^\top \Theta^{-1} r = r^\top\Theta^{-1}r \le \lVert r\rVert^2/\lambda_{\min}$. ∎
 #
 # Lénaïc Chizat, Edouard Oyallon and Francis Bach {cite}`chizat2019` base their theory of lazy training on a ratio of this
-# kind, curvature times residual over squared slope. Curvature $C$ falls with the width (condition 1) and rises with
-# roughness (3); the data decide $\lambda_{\min}$ (4). The learning rate (2) is not in the ratio and has a story of its
-# own.
+# kind, curvature times residual over squared slope. The curvature $C$ is where width (condition 1) and smoothness
+# (3) enter; the data decide $\lambda_{\min}$ (4). The learning rate (2) is not in the ratio and has a story of its own.
 #
 # The look-ahead error and six other numbers make up the checklist of this chapter. It works with any `f(params, x)` that
 # maps one example to a vector; we read it below.
@@ -189,8 +188,9 @@ def checklist(f, params0, params, x, y, rate):
 #
 # <details class="answer"><summary>Predict before you run: from width 4 to 1024, by what factor does the error shrink?</summary>
 #
-# Of the terms in the ratio mainly the curvature depends on the width, and for smooth activations its effect is of order
-# $1/m$. So a factor of about 256, less what the narrowest networks miss because a share cannot grow much beyond one.
+# The bound falls as its $C$, which for the product is $m^{-1/2}$. But in {eq}`eq-when-it-fails-by-hand` the error itself
+# has $m$ in its denominator. If that carries over, the factor is about 256, less what the narrowest networks lose because
+# a share cannot grow much beyond one.
 #
 # </details>
 
@@ -219,7 +219,7 @@ assert abs(fit.exponent + 1) < 0.15  # two standard errors of 4 seeds
 
 # %% [markdown]
 # **What we see.** At width 4 the linear model misses half of what training did (0.509), at width 1024 only 0.0035. From
-# width 64 on the slope is −0.99 ± 0.08: the law $1/m$ that Ethan Dyer and Guy Gur-Ari {cite}`dyer2020` derive for kernel
+# width 64 on the slope is −0.99 ± 0.08: the law $1/m$ that Ethan Dyer and Guy Gur-Ari {cite}`dyer2020` find for kernel
 # changes. The factor over all widths is smaller than 256, as predicted.
 #
 # ## Condition 2: small enough steps
@@ -324,8 +324,9 @@ plt.show()
 # %% [markdown]
 # **What we see.** At $\eta\lambda_0 = 3$ the product's loss rises 254-fold and its kernel ends at $\eta\lambda = 0.22$; on
 # digits the rise is 39-fold and the end 0.85. At 4.2 both diverge. The upper end of the window is not universal: exercise
-# 3 finds it for this network. Jeremy Cohen and co-authors {cite}`cohen2021` show that in long training from smaller
-# learning rates $\eta\lambda$ can also *rise* to 2 and hover there; that is another way out of the linear regime.
+# 3 finds it for this network. Jeremy Cohen and co-authors {cite}`cohen2021` show that with smaller learning
+# rates the largest Hessian eigenvalue tends to *rise* during training, until $\eta$ times it is about 2: another way out of
+# the linear regime.
 #
 # ## Condition 3: a smooth landscape
 #
@@ -461,7 +462,7 @@ plt.show()
 # | number | what it asks | limit | why |
 # | --- | --- | --- | --- |
 # | step | learning rate over the largest stable one | 1 | exact for the linear model |
-# | hardness | distance of the linear solution, if 1 is that for a kernel of equal eigenvalues | 5 | convention; with equal targets, training time grows as its square |
+# | hardness | distance of the linear solution, if 1 is that for a kernel of equal eigenvalues | 5 | convention: five times as far as for the easiest target |
 # | reach | that distance, over $\lVert\theta_0\rVert$ | – | to compare with "moved" |
 # | ahead | look-ahead error on the training set | 0.1 | the linear model would miss a tenth of the change |
 # | missed | linearization error after training | 0.1 | it did miss a tenth |
@@ -506,8 +507,8 @@ assert [flags[name][0] for name in cases] == ["hardness", "step", "ahead", "hard
 #
 # The checklist asks one thing, whether the linear model describes training. It misleads where more is read into it.
 #
-# **Linear does not mean good.** No number of the checklist looks at a test label. A wide network fits shuffled labels as
-# linearly as true ones; what it predicts then is kernel regression on nonsense.
+# **Linear does not mean good.** No number of the checklist looks at a test label. A run without flags predicts what kernel
+# regression with its initial kernel predicts, and that can be poor.
 #
 # **The conditions are sufficient, not necessary.** Chizat, Oyallon and Bach {cite}`chizat2019` make any model linear by
 # training $\alpha\,(f(x,\theta) - f(x,\theta_0))$ with a large $\alpha$: the output moves as far while parameters move
@@ -518,8 +519,8 @@ assert [flags[name][0] for name in cases] == ["hardness", "step", "ahead", "hard
 # network is far from its limit there.
 #
 # **A flag is not a defect.** In three of the four panels of {numref}`fig-when-it-fails-surprise` the network ends lower than
-# its linearization. Leaving the linear regime is how a network learns features; a flag only says that this theory no
-# longer describes it. And "ahead" is strict: it looks at the end of training, which a run that stops early never reaches.
+# its linearization. Mario Geiger and co-authors {cite}`geiger2020` study the regime beyond, where features are learned; a
+# flag only says that this theory no longer describes the run. And "ahead" is strict: it looks at the end of training, which a run that stops early never reaches.
 #
 # ## Check yourself
 #
@@ -817,8 +818,8 @@ ntk.exercises.when_it_fails.check_diagnoses(answers)
 #   paths.
 # - Jaehoon Lee and co-authors {cite}`lee2019`: wide networks trained by gradient descent as linear models, with the
 #   conditions under which that is proved.
-# - Dyer and Gur-Ari {cite}`dyer2020`: which power of the width governs each correction.
-# - Cohen and co-authors {cite}`cohen2021`: full-batch training drives $\eta\lambda$ up to 2.
+# - Dyer and Gur-Ari {cite}`dyer2020`: which power of the width governs each correction to the infinite-width limit.
+# - Cohen and co-authors {cite}`cohen2021`: full-batch gradient descent at the edge of stability.
 #
 # <details class="teachers"><summary>For teachers</summary>
 #

@@ -159,7 +159,7 @@ def check_alpha(exponent: float) -> Verdict:
     if abs(value + 2) < 0.2:
         return Verdict(False, "−2 is the exponent of the distance between the two parameter paths; the outputs carry one α more")
     if abs(value) < 0.15:
-        return Verdict(False, "nothing changed with α: is the learning rate 1/α², and was f scaled before it was raced?")
+        return Verdict(False, "nothing changed with α: is the learning rate 2/α², and was f scaled before it was trained?")
     return Verdict(False, f"{value:.2f} is not what the scaled model gives: fit log error against log α")
 
 
@@ -195,7 +195,7 @@ def _run(x, y, speed):
 
 def check_diagnoses(diagnoses: Sequence[str]) -> Verdict:
     """What is wrong with mysteries 1, 2 and 3: each "learning rate", "duplicates" or "curved"."""
-    if isinstance(diagnoses, str) or len(diagnoses) != 3 or not set(diagnoses) <= set(DIAGNOSES):
+    if not isinstance(diagnoses, (list, tuple)) or len(diagnoses) != 3 or not all(d in tuple(DIAGNOSES) for d in diagnoses):
         return Verdict(False, f"give three of {DIAGNOSES}, in the order of the mysteries; got {diagnoses!r}")
     for number, (given, truth) in enumerate(zip(diagnoses, map(_diagnose, (1, 2, 3)), strict=True), 1):
         if given == truth:
