@@ -81,7 +81,7 @@ def case(name, width=6, seed=0):
 
 
 def draw(net, shape, num_seeds, seed=0):
-    """Parameters of many networks, seeds first; outside jit, so that each shape of random numbers compiles once only."""
+    """Parameters of many networks, seeds first; outside jit: each shape of random numbers compiles once only."""
     return jax.vmap(lambda key: net.init(key, shape)[0])(jax.random.split(jax.random.key(seed), num_seeds))
 
 

@@ -54,7 +54,9 @@ def test_dual_is_the_expectation(activation):
 
 @activations
 def test_dual_derivative_is_the_expectation(activation):  # where u = 0 always, a kink has no derivative
-    check(activation.dual_derivative, derivative(activation), REGULAR + SINGULAR + ZERO * (activation in SMOOTH.values()))
+    check(
+        activation.dual_derivative, derivative(activation), REGULAR + SINGULAR + ZERO * (activation in SMOOTH.values())
+    )
 
 
 @activations
@@ -72,7 +74,9 @@ def test_quadrature_equals_the_closed_form(name):
     by_quadrature = ntk.by_quadrature(closed.fn)
     q = jnp.asarray([q for q in REGULAR + SINGULAR + ZERO if max(q) < 4]).T
     for which in ("dual", "dual_derivative"):
-        np.testing.assert_allclose(jax.jit(getattr(by_quadrature, which))(*q), getattr(closed, which)(*q), rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(
+            jax.jit(getattr(by_quadrature, which))(*q), getattr(closed, which)(*q), rtol=1e-9, atol=1e-10
+        )
 
 
 def test_quadrature_improves_with_its_degree():
@@ -90,7 +94,9 @@ def test_float32(activation, float32):
         assert got.dtype == jnp.float32
         with jax.enable_x64(True):
             expected = jax.jit(which)(*(jnp.asarray(np.asarray(a), float) for a in q))
-        np.testing.assert_allclose(got, np.asarray(expected), rtol=2e-3 if activation in KINKED.values() else 1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            got, np.asarray(expected), rtol=2e-3 if activation in KINKED.values() else 1e-5, atol=1e-6
+        )
 
 
 def test_an_activation_is_one_object_for_one_setting():

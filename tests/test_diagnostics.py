@@ -31,7 +31,7 @@ def test_alignments():
     k1, k2 = (ntk.gram(kernel(net), x) for kernel in (ntk.infinite_ntk, ntk.infinite_nngp))
 
     def cosine(a, b):
-        return jnp.sum(a * b) / jnp.sqrt(jnp.sum(a * a) * jnp.sum(b * b))
+        return float(jnp.sum(a * b) / jnp.sqrt(jnp.sum(a * a) * jnp.sum(b * b)))
 
     centring = jnp.eye(5) - 1 / 5
     assert ntk.kernel_alignment(k1, k2) == pytest.approx(cosine(k1, k2), rel=1e-12)

@@ -63,7 +63,9 @@ def train_linearized(dynamics, steps, ridge):
     return [jnp.stack(a) for a in zip(*(seen[k] for k in steps), strict=True)]
 
 
-@pytest.mark.parametrize("dynamics", [ntk.gradient_descent(0.3), ntk.heavy_ball(0.1, 0.8)], ids=["descent", "heavy ball"])
+@pytest.mark.parametrize(
+    "dynamics", [ntk.gradient_descent(0.3), ntk.heavy_ball(0.1, 0.8)], ids=["descent", "heavy ball"]
+)
 @pytest.mark.parametrize("ridge", [0.0, 0.5])
 def test_predict_is_that_many_real_steps(dynamics, ridge):
     *_, data, test = problem()
@@ -81,7 +83,9 @@ def test_flow_is_the_matrix_exponential(ridge):
     ridged = theta + ridge * np.eye(n * k)
     residual = np.asarray(data["y_train"] - data["f_train0"]).reshape(-1)
     for t in (0.0, 0.5, 3.0, math.inf):
-        decay = np.asarray(jax.scipy.linalg.expm(-jnp.asarray(ridged) * t / n)) if t < math.inf else np.zeros_like(theta)
+        decay = (
+            np.asarray(jax.scipy.linalg.expm(-jnp.asarray(ridged) * t / n)) if t < math.inf else np.zeros_like(theta)
+        )
         weights = np.linalg.solve(ridged, (np.eye(n * k) - decay) @ residual)
         got = ntk.predict(**data, **test, ts=t, ridge=ridge)
         expected = data["f_train0"] + (theta @ weights).reshape(n, k)
@@ -92,7 +96,7 @@ def test_flow_is_the_matrix_exponential(ridge):
 
 @all_dynamics
 def test_block_diagonal_kernels_are_kernels_of_one_output(dynamics):
-    x, x_test, y, train, across, *_ = one_output()
+    _, _, y, train, across, *_ = one_output()
     ts = jnp.asarray([0.0, 1.2, 30.0, math.inf])
     plain = ntk.predict(train, y, ts, dynamics, ntk_test_train=across)
     blocks = [jnp.einsum("ij,ab->ijab", kernel, jnp.eye(2)) for kernel in (train, across)]
@@ -130,7 +134,9 @@ def test_heavy_ball_without_momentum_and_small_steps():
     descent = ntk.predict(train, y, ts, ntk.gradient_descent(0.3)).train
     np.testing.assert_array_equal(ntk.predict(train, y, ts, ntk.heavy_ball(0.3, 0.0)).train, descent)
     flow = ntk.predict(train, y, ts).train
-    gaps = jnp.stack([jnp.linalg.norm(ntk.predict(train, y, ts, ntk.gradient_descent(h)).train - flow) for h in (0.02, 0.01, 0.005)])
+    gaps = jnp.stack(
+        [jnp.linalg.norm(ntk.predict(train, y, ts, ntk.gradient_descent(h)).train - flow) for h in (0.02, 0.01, 0.005)]
+    )
     np.testing.assert_allclose(gaps[:-1] / gaps[1:], 2, rtol=0.02)  # Euler's method is of order one
 
 
@@ -153,7 +159,9 @@ def test_largest_stable_learning_rate(momentum):
     with pytest.raises(ValueError, match=r"past the largest stable one.*Take it below max_learning_rate"):
         ntk.predict(theta, y, 1.0, ntk.heavy_ball(1.01 * largest, momentum))
     with pytest.raises(ValueError, match="past the largest stable one"):  # a ridge makes the top mode faster
-        ntk.predict(theta, y, 1.0, ntk.heavy_ball(0.99 * largest, momentum), ridge=0.1 * float(np.linalg.eigvalsh(theta)[-1]))
+        ntk.predict(
+            theta, y, 1.0, ntk.heavy_ball(0.99 * largest, momentum), ridge=0.1 * float(np.linalg.eigvalsh(theta)[-1])
+        )
 
 
 def test_largest_stable_learning_rate_of_coupled_outputs():
@@ -192,7 +200,9 @@ def test_training_the_readout_is_gaussian_process_regression(noise):
     gp = processes.GaussianProcessRegressor(Nngp(), alpha=noise, optimizer=None).fit(np.asarray(x), np.asarray(y))
     mean, covariance = gp.predict(np.asarray(x_test), return_cov=True)
     noisy = train + noise * jnp.eye(len(y))
-    got = ntk.predict_ensemble(train, noisy, y, ntk_test_train=across, nngp_test_train=across, nngp_test=test, ridge=noise)
+    got = ntk.predict_ensemble(
+        train, noisy, y, ntk_test_train=across, nngp_test_train=across, nngp_test=test, ridge=noise
+    )
     assert relative_error(got.mean, mean) < 1e-8
     np.testing.assert_allclose(got.covariance, covariance[..., 0], atol=1e-8)
 
@@ -231,7 +241,7 @@ def test_ensemble_is_the_law_of_trained_linear_networks(dynamics):
 
 
 def test_ensemble_is_the_law_of_wide_networks():
-    """Real networks of width 256, linearized, trained to the end: the spread over initializations is the predicted one."""
+    """Networks of width 256, linearized, trained to the end: the spread over initializations is the predicted one."""
     net = ntk.mlp(256, 1, 1, ntk.erf, w_std=1.5)
     x, x_test = examples((3,), 3), examples((3,), 2, seed=2)
     y = jax.random.normal(jax.random.key(3), (3, 1))
@@ -243,7 +253,9 @@ def test_ensemble_is_the_law_of_wide_networks():
         return ntk.predict(theta, y, 5.0, f_train0=f[0], ntk_test_train=across, f_test0=f[1]).test[:, 0]
 
     samples = jax.jit(jax.vmap(trained))(draw(net, (3,), 300))
-    (theta, theta_across), (nngp, across) = ([ntk.gram(k(net), a, x) for a in (x, x_test)] for k in (ntk.infinite_ntk, ntk.infinite_nngp))
+    (theta, theta_across), (nngp, across) = (
+        [ntk.gram(k(net), a, x) for a in (x, x_test)] for k in (ntk.infinite_ntk, ntk.infinite_nngp)
+    )
     expected = ntk.predict_ensemble(theta, nngp, y, 5.0, ntk_test_train=theta_across, nngp_test_train=across,
                                     nngp_test=ntk.gram(ntk.infinite_nngp(net), x_test))  # fmt: skip
     mean, error = ntk.estimate(samples)
@@ -253,7 +265,7 @@ def test_ensemble_is_the_law_of_wide_networks():
 
 
 def test_singular_kernels_have_an_end():
-    """Duplicate training points, and a kernel with an exact zero: what cannot be fitted stays, predictions are finite."""
+    """Duplicate training points, an exact zero eigenvalue: what cannot be fitted stays, predictions are finite."""
     net, _, shape = case("depth 3, bias")
     x, x_test = examples(shape, 4), examples(shape, 3, seed=2)
     y = jax.random.normal(jax.random.key(3), (4, 1))
@@ -269,7 +281,10 @@ def test_singular_kernels_have_an_end():
         for t in (1e4, math.inf):
             got = ntk.predict(linear, jnp.asarray([1.0, 2.0, 3.0]), t, dynamics, ntk_test_train=linear[:2]).test
             np.testing.assert_allclose(got, [1.0, 2.0], rtol=1e-9)
-    assert jnp.all(ntk.predict(jnp.zeros((3, 3)), y[:3]).train == 0) and ntk.max_learning_rate(jnp.zeros((3, 3))) == math.inf
+    assert (
+        jnp.all(ntk.predict(jnp.zeros((3, 3)), y[:3]).train == 0)
+        and ntk.max_learning_rate(jnp.zeros((3, 3))) == math.inf
+    )
 
 
 @all_dynamics
@@ -322,7 +337,9 @@ def test_solve_flow_is_scipy(coupled):
         f0_test = jnp.zeros((4, 2))
     n, k = f0.shape
     y, ts = np.eye(k)[np.arange(n) % k], np.asarray([0.0, 1.0, 10.0])
-    full = np.concatenate([np.asarray(a if coupled else jnp.einsum("ij,ab->ijab", a, jnp.eye(k))) for a in (theta, across)])
+    full = np.concatenate(
+        [np.asarray(a if coupled else jnp.einsum("ij,ab->ijab", a, jnp.eye(k))) for a in (theta, across)]
+    )
 
     def velocity(t, f):
         f = f.reshape(-1, k)[:n]
@@ -331,7 +348,9 @@ def test_solve_flow_is_scipy(coupled):
 
     start = np.concatenate([f0, f0_test]).reshape(-1)
     expected = integrate.solve_ivp(velocity, (0, 10), start, t_eval=ts, rtol=1e-10, atol=1e-10).y.T.reshape(3, -1, k)
-    got = ntk.solve_flow(theta, jnp.asarray(y), jnp.asarray(ts), ntk.cross_entropy, f0, ntk_test_train=across, f_test0=f0_test)
+    got = ntk.solve_flow(
+        theta, jnp.asarray(y), jnp.asarray(ts), ntk.cross_entropy, f0, ntk_test_train=across, f_test0=f0_test
+    )
     np.testing.assert_allclose(got.train, expected[:, :n], atol=1e-6)
     np.testing.assert_allclose(got.test, expected[:, n:], atol=1e-6)
     alone = ntk.solve_flow(theta, jnp.asarray(y), jnp.asarray(ts[:1]), ntk.cross_entropy, f0)
@@ -346,4 +365,6 @@ def test_plain_numbers_and_numpy(unannotated):
     np.testing.assert_allclose(got, expected, rtol=1e-14)
     assert ntk.predict(np.asarray(theta), labels, [0, 2]).train.shape == (2, *y.shape)
     rate = 0.5 * ntk.max_learning_rate(theta)  # an array
-    assert re.search("learning_rate", repr(ntk.gradient_descent(rate))) and ntk.predict(theta, y, 1, ntk.gradient_descent(rate))
+    assert re.search("learning_rate", repr(ntk.gradient_descent(rate))) and ntk.predict(
+        theta, y, 1, ntk.gradient_descent(rate)
+    )

@@ -19,7 +19,12 @@ def brute_force(f, params, x1, x2):
     """Θ_ab(x1, x2), entry by entry."""
     jacobian = jax.jit(jax.jacobian(f))
     rows1, rows2 = (
-        [np.concatenate([np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(jacobian(params, a))], 1) for a in x]
+        [
+            np.concatenate(
+                [np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(jacobian(params, a))], 1
+            )
+            for a in x
+        ]
         for x in (x1, x2)
     )
     return np.array([[[[np.sum(a * b) for b in j2] for a in j1] for j2 in rows2] for j1 in rows1])
@@ -36,7 +41,12 @@ def test_engines_and_operator_equal_the_double_loop(name):
     square = brute_force(net.apply, params, x1, x1)
     v = jax.random.normal(jax.random.key(3), square.shape[1:3])
     assert relative_error(operator.mv(v), np.einsum("ijab,jb->ia", square, v)) < 1e-13
-    assert relative_error(jax.jit(lambda params, v: ntk.ntk_operator(net.apply, params, x1).mv(v))(params, v), operator.mv(v)) < 1e-13
+    assert (
+        relative_error(
+            jax.jit(lambda params, v: ntk.ntk_operator(net.apply, params, x1).mv(v))(params, v), operator.mv(v)
+        )
+        < 1e-13
+    )
 
 
 def plain(params, x):
@@ -101,6 +111,8 @@ def test_operator_works_in_a_solver():
     net, params, shape = case("depth 2, bias", width=20)
     x = examples(shape, 3)
     b = jax.random.normal(jax.random.key(3), (3, 3))
-    solution = lx.linear_solve(ntk.ntk_operator(net.apply, params, x), b, lx.CG(rtol=1e-12, atol=1e-12, max_steps=500)).value
+    solution = lx.linear_solve(
+        ntk.ntk_operator(net.apply, params, x), b, lx.CG(rtol=1e-12, atol=1e-12, max_steps=500)
+    ).value
     theta = ntk.as_matrix(ntk.gram(ntk.empirical_ntk(net.apply, params), x))
     np.testing.assert_allclose(theta @ solution.reshape(-1), b.reshape(-1), atol=1e-9)

@@ -45,9 +45,16 @@ def test_linearize_is_the_jacobian(name):
     assert relative_error(outputs(linear, new, x), expected) < 1e-13
     assert linear == ntk.taylor_expand(net.apply, params, 1)
     for order in (0, 1):
-        assert relative_error(outputs(ntk.taylor_expand(net.apply, params, order), params, x), outputs(net.apply, params, x)) < 1e-14
+        assert (
+            relative_error(
+                outputs(ntk.taylor_expand(net.apply, params, order), params, x), outputs(net.apply, params, x)
+            )
+            < 1e-14
+        )
     constant = jax.jit(jax.jacobian(linear))(new, x[0])
-    assert all(jax.tree.leaves(jax.tree.map(lambda a, b: jnp.allclose(a, b, rtol=1e-12, atol=1e-14), constant, jacobian)))
+    assert all(
+        jax.tree.leaves(jax.tree.map(lambda a, b: jnp.allclose(a, b, rtol=1e-12, atol=1e-14), constant, jacobian))
+    )
 
 
 def test_exact_for_polynomials():
@@ -57,7 +64,10 @@ def test_exact_for_polynomials():
         net = ntk.mlp(5, depth, 2, ntk.identity)
         params, _ = net.init(jax.random.key(0), (3,))
         new = moved(params, 1.0)
-        f_x, exact, short = (outputs(f, new, x) for f in (net.apply, *(ntk.taylor_expand(net.apply, params, m) for m in (depth + 1, depth))))
+        f_x, exact, short = (
+            outputs(f, new, x)
+            for f in (net.apply, *(ntk.taylor_expand(net.apply, params, m) for m in (depth + 1, depth)))
+        )
         assert relative_error(exact, f_x) < 1e-13 and relative_error(short, f_x) > 1e-3
 
 

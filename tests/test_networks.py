@@ -34,7 +34,9 @@ def test_dense_by_hand():
 
 def test_layer_norm_by_hand():
     z = ntk.LayerNorm().apply((), jnp.asarray([[1.0, 3.0, 5.0], [2.0, 2.0, 8.0]]))
-    np.testing.assert_allclose(z, [np.sqrt([1.5, 0, 1.5]) * [-1, 0, 1], np.sqrt([0.5, 0.5, 2]) * [-1, -1, 1]], atol=1e-12)
+    np.testing.assert_allclose(
+        z, [np.sqrt([1.5, 0, 1.5]) * [-1, 0, 1], np.sqrt([0.5, 0.5, 2]) * [-1, -1, 1]], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("b_std", [None, 0.3])

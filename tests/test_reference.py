@@ -1,4 +1,4 @@
-"""Every fully-connected entry of ../shared/reference/kernels.json, outputs of neural-tangents 0.6.5, to 1e-7 relative."""
+"""Every fully-connected entry of kernels.json, outputs of neural-tangents 0.6.5, to 1e-7 relative."""
 
 import json
 import math
@@ -13,10 +13,18 @@ from cases import outputs, relative_error
 
 import ntk_tutorial as ntk
 
-FILE = Path(os.environ.get("NTK_TUTORIAL_REFERENCE", Path(__file__).parents[2] / "shared" / "reference" / "kernels.json"))
-REFERENCE = json.loads(FILE.read_text()) if FILE.exists() else {"infinite": {}, "predict": {"gradient_descent_mse": [], "ensemble": []}}
+FILE = Path(
+    os.environ.get("NTK_TUTORIAL_REFERENCE", Path(__file__).parents[2] / "shared" / "reference" / "kernels.json")
+)
+REFERENCE = (
+    json.loads(FILE.read_text())
+    if FILE.exists()
+    else {"infinite": {}, "predict": {"gradient_descent_mse": [], "ensemble": []}}
+)
 TOLERANCE = {"fc_tanh_numeric": 3e-3}  # its own quadrature is that coarse
-pytestmark = pytest.mark.skipif(not FILE.exists(), reason=f"no {FILE.name}: set NTK_TUTORIAL_REFERENCE to where it lies")
+pytestmark = pytest.mark.skipif(
+    not FILE.exists(), reason=f"no {FILE.name}: set NTK_TUTORIAL_REFERENCE to where it lies"
+)
 
 ACTIVATIONS = {
     "Relu": lambda e: ntk.relu,
@@ -76,7 +84,9 @@ def finite():
 
     def params(seed):
         leaves = iter(draws(seed, *entry["param_shapes"]))
-        return tuple({"w": next(leaves), "b": next(leaves).reshape(-1)} if e["layer"] == "Dense" else () for e in entry["layers"])
+        return tuple(
+            {"w": next(leaves), "b": next(leaves).reshape(-1)} if e["layer"] == "Dense" else () for e in entry["layers"]
+        )
 
     return entry, network(entry["layers"]), params(300), params(301), *(draws(*entry[x])[0] for x in ("x1", "x2"))
 
@@ -130,7 +140,7 @@ def penalty(entry, kernel):
 
 @pytest.mark.parametrize("entry", REFERENCE["predict"]["gradient_descent_mse"], ids=lambda e: f"reg={e['diag_reg']}")
 def test_predict(setup, entry):
-    """Its loss is a mean over outputs too, so its t is ours over k; its ridge acts on training outputs as if in Θ itself."""
+    """Its loss is a mean over outputs too, so its t is ours over k; its ridge stands in Θ for training outputs."""
     theta, y = setup["k_train_train_ntk"], setup["y_train"]
     ridge = penalty(entry, theta)
     ts = jnp.append(jnp.asarray(entry["t"]) * entry["learning_rate"] / y.shape[1], math.inf)
@@ -145,7 +155,7 @@ def test_predict(setup, entry):
 @pytest.mark.parametrize("points", ["test", "train"])
 @pytest.mark.parametrize("which", ["ntk", "nngp"])
 def test_ensemble(setup, entry, points, which):
-    """Its ridge stands in every kernel between training points; its NNGP entries are Gaussian processes with that noise."""
+    """Its ridge stands in every kernel of training points; its NNGP entries are Gaussian processes with that noise."""
     y, kernels = setup["y_train"], {}
     for name in ("ntk", "nngp"):
         train = setup[f"k_train_train_{name}"]

@@ -35,16 +35,20 @@ def linear():
 
 def test_flow_of_the_linearized_network():
     """The error falls with rtol, and t, loss, record and the last parameters belong together."""
-    net, params, x, y = problem()
+    _, params, x, y = problem()
     ts, errors = (0.0, 0.3, 2.0, 2.0, 10.0), []
     for rtol in (1e-3, 1e-5, 1e-7):
-        got = ntk.train(linear(), params, x, y, ntk.gradient_flow(rtol=rtol), ts=ts, record=lambda p: (outputs(linear(), p, x), p))
+        got = ntk.train(
+            linear(), params, x, y, ntk.gradient_flow(rtol=rtol), ts=ts, record=lambda p: (outputs(linear(), p, x), p)
+        )
         f_x, moving = got.record
         errors.append(relative_error(f_x - f_x[:1].repeat(5, 0), closed_form(ts) - closed_form(ts)[:1].repeat(5, 0)))
         np.testing.assert_array_equal(got.ts, ts)
         np.testing.assert_allclose(got.loss, jax.vmap(lambda f: ntk.squared_loss(f, y))(f_x), rtol=1e-10)
         for at, expected in ((-1, got.params), (0, params)):
-            jax.tree.map(lambda p, e, at=at: np.testing.assert_allclose(p[at], e, rtol=1e-12, atol=1e-15), moving, expected)
+            jax.tree.map(
+                lambda p, e, at=at: np.testing.assert_allclose(p[at], e, rtol=1e-12, atol=1e-15), moving, expected
+            )
     assert errors[0] < 1e-2 and errors[1] < 1e-4 and errors[2] < 1e-6
     assert got.loss[2] == got.loss[3] and jnp.all(jnp.diff(got.loss[jnp.asarray([0, 1, 2, 4])]) < 0)
 
@@ -79,13 +83,17 @@ def test_gap_to_the_linearized_network_falls_with_alpha():
     np.testing.assert_allclose(jnp.log2(jnp.asarray(gaps[:-1]) / jnp.asarray(gaps[1:])), 1, atol=0.05)
 
 
-@pytest.mark.parametrize("optimizer", [ntk.gradient_descent(0.3), ntk.heavy_ball(0.1, 0.8)], ids=["descent", "heavy ball"])
+@pytest.mark.parametrize(
+    "optimizer", [ntk.gradient_descent(0.3), ntk.heavy_ball(0.1, 0.8)], ids=["descent", "heavy ball"]
+)
 def test_steps_of_the_linearized_network_are_predict(optimizer):
     net, params, x, y = problem()
     steps = jnp.asarray([0, 1, 2, 40])
     got = ntk.train(linear(), params, x, y, optimizer, steps=steps, record=lambda p: outputs(linear(), p, x))
     theta = ntk.gram(ntk.empirical_ntk(net.apply, params), x)
-    expected = ntk.predict(theta, y, steps * optimizer.learning_rate, optimizer, f_train0=outputs(net.apply, params, x)).train
+    expected = ntk.predict(
+        theta, y, steps * optimizer.learning_rate, optimizer, f_train0=outputs(net.apply, params, x)
+    ).train
     assert relative_error(got.record, expected) < 1e-12
     np.testing.assert_array_equal(got.ts, steps)
 
@@ -188,7 +196,9 @@ def test_float32(float32):
     x, y = examples((3,), 4), jnp.asarray([[1.0], [-1.0], [1.0], [-1.0]])
     assert x.dtype == jnp.float32
     model = ntk.linearize(net.apply, params)
-    got = ntk.train(model, params, x, y, ntk.gradient_flow(), ts=[1.0, 5.0], record=lambda p: jax.vmap(model, (None, 0))(p, x))
+    got = ntk.train(
+        model, params, x, y, ntk.gradient_flow(), ts=[1.0, 5.0], record=lambda p: jax.vmap(model, (None, 0))(p, x)
+    )
     theta = ntk.gram(ntk.empirical_ntk(net.apply, params), x)
     expected = ntk.predict(theta, y, jnp.asarray([1.0, 5.0]), f_train0=outputs(net.apply, params, x)).train
     assert got.record.dtype == got.params[0]["w"].dtype == jnp.float32
@@ -203,5 +213,7 @@ def test_losses():
     assert ntk.cross_entropy(f, y) == pytest.approx(expected)
     net, params, x, _ = problem()
     labels = jax.nn.one_hot(jnp.arange(5) % 3, 3)
-    got = ntk.train(net.apply, params, x, labels, ntk.gradient_descent(1.0), steps=[0, 100], loss=ntk.cross_entropy).loss
+    got = ntk.train(
+        net.apply, params, x, labels, ntk.gradient_descent(1.0), steps=[0, 100], loss=ntk.cross_entropy
+    ).loss
     assert got[1] < 0.5 * got[0]

@@ -67,6 +67,7 @@ def rms(a, axis=None):
     return jnp.sqrt(jnp.mean(a**2, axis))
 
 trained = ntk.train(net.apply, params0, x_train, y_train, gd, steps=steps, record=outputs)
+plt.figure(figsize=(6, 3.2))
 for i in range(6):
     plt.plot(ts[1:], solved.test[1:, i, 0], color=f"C{i}")
     plt.plot(0.15 * steps[1:], trained.record[1][1:, i, 0], "o", color=f"C{i}")
@@ -155,15 +156,15 @@ modes = ntk.eigenmodes(ntk_train)
 rates, share = modes.eigenvalues / n, ntk.target_power(modes, y_train)
 residual = (trained.record[0] - y_train)[..., 0] @ modes.eigenvectors  # (times, modes)
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3))
+fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3))
 left.plot(rates, share, "o")
 left.axvline(1 / 45, color="black", linestyle=":")
 left.set(xscale="log", yscale="log", xlabel="rate λ / n", ylabel="share of the target")
 for i, color in zip((0, 3, 8, 13), ("C0", "C1", "C2", "C3")):
     right.plot(ts, jnp.exp(-rates[i] * ts), color=color, linewidth=1, label=f"mode {i + 1}")
     right.plot(0.15 * steps, residual[:, i] / residual[0, i], "o", color=color)
-right.set(xlabel="training time t", ylabel="residual / its initial value")
-right.legend(fontsize=9, loc=(0.62, 0.45))
+right.set(xlabel="training time t", ylabel="residual / at start")
+right.legend(fontsize=9, loc=(0.6, 0.42))
 plt.show()
 print(f"rates from {rates[0]:.3f} to {rates[-1]:.5f}; {jnp.sum(rates > 1 / 45)} of {n} "
       f"above 1/45, holding {share[rates > 1 / 45].sum():.2f} of the target")
@@ -210,13 +211,13 @@ for ridge in (0.0, 0.3, 3.0):
 #
 # $$ f_\infty(x_*) = \underbrace{\Theta(x_*, X) \Theta^{-1} y}_{\text{regression on the targets}} + \underbrace{f_0(x_*) - \Theta(x_*, X) \Theta^{-1} f_0(X)}_{\text{what regression cannot explain of } f_0}. $$ (eq-training-dynamics-remainder)
 #
-# <details class="answer"><summary>Predict before you run: four networks with different random weights are trained forever on the same five points. Where do they agree?</summary>
+# <details class="answer"><summary>Predict before you run: three networks with different random weights are trained forever on the same five points. Where do they agree?</summary>
 #
 # On the five points, where the second term of {eq}`eq-training-dynamics-remainder` is zero. Between them each keeps the part of its own $f_0$ that the kernel cannot interpolate from five values. Training never removes it.
 #
 # </details>
 
-# %% mystnb={"image": {"alt": "Four coloured curves over the angle on a circle pass through the same five black training points and spread apart between them; thin curves of the same colours show the networks before training, far apart everywhere."}, "figure": {"caption": "Four networks on a circle of inputs, from different initializations. Thin: before training. Thick: the end of training on the five black points, by the closed form. Between the points each network keeps a part of its start.", "name": "fig-training-dynamics-start"}}
+# %% mystnb={"image": {"alt": "Three coloured curves over the angle on a circle pass through the same five black training points and spread apart between them; thin curves of the same colours show the networks before training, far apart everywhere."}, "figure": {"caption": "Three networks on a circle of inputs, from different initializations. Thin: before training. Thick: the end of training on the five black points, by the closed form. Between the points each network keeps a part of its start.", "name": "fig-training-dynamics-start"}}
 circle, at = ntk.datasets.circle(120), jnp.array([8, 30, 52, 74, 104])
 targets, ring = jnp.array([[1.0], [-0.5], [0.5], [-1.0], [0.2]]), ntk.mlp(
     width=512, depth=1, num_outputs=1, activation=ntk.tanh, w_std=1.5, b_std=0.5)
@@ -227,21 +228,21 @@ def before_and_after(key):
     end = ntk.predict(theta_at, targets, f_train0=f_at0, ntk_test_train=theta, f_test0=f0)
     return f0, end.test
 
-f0s, ends = jax.vmap(before_and_after)(jax.random.split(jax.random.key(5), 4))
+f0s, ends = jax.vmap(before_and_after)(jax.random.split(jax.random.key(5), 3))
 plt.figure(figsize=(5.6, 3))
-for before, after, color in zip(f0s, ends, ("C0", "C1", "C2", "C3")):
+for before, after, color in zip(f0s, ends, ("C0", "C1", "C2")):
     plt.plot(3 * jnp.arange(120), before, color=color, linewidth=0.6)
     plt.plot(3 * jnp.arange(120), after, color=color)
 plt.plot(3 * at, targets[:, 0], "ko", zorder=3, markersize=7)
 plt.gca().set(xlabel="angle of the input, in degrees", ylabel="output")
 plt.show()
 spread = jnp.std(ends[..., 0], axis=0, ddof=1)
-print(f"spread over the four below 1e-9 at the training points: "
+print(f"spread over the three below 1e-9 at the training points: "
       f"{bool(spread[at].max() < 1e-9)}; elsewhere up to {spread.max():.3f}")
 assert spread[at].max() < 1e-9 and spread.max() > 0.1
 
 # %% [markdown]
-# **What we see.** All four pass through the five points; elsewhere their standard deviation reaches 0.420. We return to this spread below, with a formula for its size.
+# **What we see.** All three pass through the five points; elsewhere their standard deviation reaches 0.420. We return to this spread below, with a formula for its size.
 #
 # ## Steps instead of a flow
 #
@@ -308,18 +309,18 @@ def losses(learning_rate, momentum):
     dynamics = ntk.heavy_ball(learning_rate, momentum)
     return ntk.train(linear, start, x_train, y_train, dynamics, steps=jnp.arange(101)).loss
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3))
+fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3))
 for momentum, color in ((0.0, "C0"), (0.9, "C1")):
     limit = ntk.max_learning_rate(small_ntk[0], momentum)
     two = jax.jit(jax.vmap(losses, (0, None)), static_argnums=1)(
         limit * jnp.array([0.99, 1.01]), momentum)
     for loss, factor, style in zip(two, (0.99, 1.01), ("-", "--")):
-        left.plot(loss, style, color=color, label=f"μ = {momentum:g}, {factor}")
+        left.plot(loss, style, color=color, label=f"μ = {momentum:g}, {factor} η_max")
     print(f"momentum {momentum}: limit {limit:.2f}; loss after 100 steps / at start "
           f"{two[0, -1] / two[0, 0]:.2g} below it, {two[1, -1] / two[1, 0]:.2g} above")
     assert two[0, -1] < 0.1 * two[0, 0] and two[1, -1] > 10 * two[1, 0]
-left.set(yscale="log", xlabel="step", ylabel="training loss")
-left.legend(fontsize=9, title="of the limit")
+left.set(yscale="log", xlabel="step", ylabel="training loss", ylim=(None, 1e26))
+left.legend(fontsize=9)
 r = jnp.linspace(0, 4.5, 400)
 for mu in (0.0, 0.5, 0.9):
     b, root = 1 + mu - r, jnp.sqrt(((1 + mu - r) ** 2 - 4 * mu).astype(complex))
@@ -397,7 +398,7 @@ assert tanh["gap"][:, -1].max() < 0.005  # for each of the 32 networks
 # The gap against width, with standard errors over initializations:
 
 # %% mystnb={"image": {"alt": "Log-log plot of the gap between the real network and the closed form against width from 64 to 1024. Tanh with one and with two hidden layers fall with slope close to minus one; ReLU lies higher and falls with slope close to minus 0.7. Dashed lines show minus one and minus three quarters."}, "figure": {"caption": "Largest RMS gap on test images between the really trained network and the closed form, mean and standard error over initializations. Dashed: the slopes argued for in the text.", "name": "fig-training-dynamics-gap"}}
-fig, ax = plt.subplots(figsize=(5.6, 3.2))
+fig, ax = plt.subplots(figsize=(5.6, 3.4))
 fits = [ntk.plotting.scaling(ax, w, data["gap"], theory=theory, label=label, color=color)
         for w, data, theory, label, color in (
             (widths, tanh, -1.0, "tanh, depth 1", "C0"),
@@ -405,9 +406,9 @@ fits = [ntk.plotting.scaling(ax, w, data["gap"], theory=theory, label=label, col
             (widths, relu, -0.75, "ReLU, depth 1", "C1"))]
 values = [0.002, 0.01, 0.05]
 ax.set(xlabel="width", ylabel="gap on test images", xticks=widths, xticklabels=widths,
-       yticks=values, yticklabels=values)
+       yticks=values, yticklabels=values, ylim=(2e-4, None))
 ax.minorticks_off()
-ax.legend(fontsize=9)
+ax.legend(fontsize=9, loc="lower left")
 plt.show()
 for fit, theory in zip(fits, (-1.0, -1.0, -0.75)):
     print(f"slope {fit.exponent:.3f} ± {fit.standard_error:.3f}, argued for {theory}")
@@ -435,7 +436,7 @@ fits = {"function": ntk.plotting.scaling(
 for i, (name, theory) in enumerate((("readout", None), ("first", -0.5), ("middle", -1))):
     fits[name] = ntk.plotting.scaling(
         ax, widths2, tanh2["layers"][..., (2, 0, 1)[i]], theory=theory, label=f"{name} layer")
-ax.set(xlabel="width", ylabel="change", xticks=widths2, xticklabels=widths2, ylim=(None, 60))
+ax.set(xlabel="width", ylabel="change", xticks=widths2, xticklabels=widths2, ylim=(None, 900))
 ax.minorticks_off()
 ax.legend(fontsize=9)
 plt.show()

@@ -195,7 +195,7 @@ def _run(x, y, speed):
 
 def check_diagnoses(diagnoses: Sequence[str]) -> Verdict:
     """What is wrong with mysteries 1, 2 and 3: each "learning rate", "duplicates" or "curved"."""
-    if not isinstance(diagnoses, (list, tuple)) or len(diagnoses) != 3 or not all(d in tuple(DIAGNOSES) for d in diagnoses):
+    if not isinstance(diagnoses, (list, tuple)) or len(diagnoses) != 3 or not all(d in DIAGNOSES for d in diagnoses):
         return Verdict(False, f"give three of {DIAGNOSES}, in the order of the mysteries; got {diagnoses!r}")
     for number, (given, truth) in enumerate(zip(diagnoses, map(_diagnose, (1, 2, 3)), strict=True), 1):
         if given == truth:
