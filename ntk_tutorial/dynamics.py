@@ -198,8 +198,8 @@ def predict_ensemble(
     n, m = len(ntk_train), len(nngp_test)
     if shapes != [(n, n), (n, n), (m, n), (m, n), (m, m)]:
         raise ValueError(
-            f"ntk_train, nngp_train, ntk_test_train, nngp_test_train and nngp_test have shapes {shapes}: they must be (n, n), "
-            f"(n, n), (m, n), (m, n) and (m, m), rows being test points in all but the first two"
+            f"ntk_train, nngp_train, ntk_test_train, nngp_test_train and nngp_test have shapes {shapes}: "
+            f"they must be (n, n), (n, n), (m, n), (m, n) and (m, m), rows being test points in all but the first two"
         )
     apply_response = _responses(ntk_train, len(y_train), ts, dynamics, ridge)
     to_test = jnp.swapaxes(apply_response(ntk_test_train.T), -1, -2)  # G: A(t) is symmetric

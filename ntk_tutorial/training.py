@@ -98,9 +98,22 @@ def train(
     if batch_size is not None and key is None:
         raise ValueError("batch_size needs key=jax.random.key(...), from which the batches are drawn")
     if isinstance(optimizer, HeavyBall):
-        optimizer = optax.sgd(optimizer.learning_rate, optimizer.momentum or None)
+        optimizer = _sgd(optimizer)
     moments = _moments(steps, "steps", ts).astype(int)
     return _descend(f, params0, x, y, moments, optimizer, loss, record, batch_size, key, progress)
+
+
+def _sgd(dynamics: HeavyBall) -> optax.GradientTransformation:
+    settings = (dynamics.learning_rate, dynamics.momentum)
+    if any(isinstance(setting, jax.core.Tracer) for setting in settings):
+        return optax.sgd(*settings)
+    return _cached_sgd(*map(float, settings))
+
+
+@functools.cache
+def _cached_sgd(learning_rate: float, momentum: float) -> optax.GradientTransformation:
+    """One object for one setting: an optimizer is part of the compiled program, and a new one would compile anew."""
+    return optax.sgd(learning_rate, momentum or None)
 
 
 def _moments(given, name: str, other) -> Array:
@@ -115,7 +128,9 @@ def _moments(given, name: str, other) -> Array:
     ):
         raise ValueError(f"{name} must be finite, 0 or more, and increasing, got {np.asarray(given)}")
     if name == "steps" and is_concrete(moments) and not jnp.all(moments == jnp.round(moments)):
-        raise ValueError(f"steps must be whole numbers, got {np.asarray(given)}: for times, take steps = ts / learning_rate")
+        raise ValueError(
+            f"steps must be whole numbers, got {np.asarray(given)}: for times, take steps = ts / learning_rate"
+        )
     return moments
 
 
@@ -170,18 +185,23 @@ def _displacement_scale(outputs, gradient, start):
 
 def _descend(f, params, x, y, moments, optimizer, loss, record, batch_size, key, progress):
     key = jax.random.key(0) if key is None else key
-    advance = functools.partial(_advance, optimizer=optimizer, loss=loss, record=record, batch_size=batch_size)
+    settings = {"optimizer": optimizer, "loss": loss, "record": record, "batch_size": batch_size}
     lengths = jnp.diff(moments, prepend=0)
-    state = (params, jax.jit(optimizer.init)(params), key)
-    if progress:
-        seen = []
-        for length in tqdm(np.asarray(lengths), desc="training"):
-            state, observed = advance(f, state, x, y, length)
-            seen.append(observed)
-        seen = jax.tree.map(lambda *leaves: jnp.stack(leaves), *seen)
-    else:
-        state, seen = jax.lax.scan(lambda state, length: advance(f, state, x, y, length), state, lengths)
-    return Trajectory(moments, *seen, state[0])
+    if not progress:
+        seen, params = _descend_at_once(f, params, x, y, key, lengths, **settings)
+        return Trajectory(moments, *seen, params)
+    state, seen = (params, jax.jit(optimizer.init)(params), key), []
+    for length in tqdm(np.asarray(lengths), desc="training"):
+        state, observed = _advance(f, state, x, y, length, **settings)
+        seen.append(observed)
+    return Trajectory(moments, *jax.tree.map(lambda *leaves: jnp.stack(leaves), *seen), state[0])
+
+
+@functools.partial(jax.jit, static_argnames=("optimizer", "loss", "record", "batch_size"))
+def _descend_at_once(f, params, x, y, key, lengths, **settings):
+    state = (params, settings["optimizer"].init(params), key)
+    state, seen = jax.lax.scan(lambda state, length: _advance(f, state, x, y, length, **settings), state, lengths)
+    return seen, state[0]
 
 
 @functools.partial(jax.jit, static_argnames=("optimizer", "loss", "record", "batch_size"))

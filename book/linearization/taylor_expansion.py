@@ -215,10 +215,10 @@ assert jnp.allclose(outputs(f_lin, params, x), outputs(package, params, x), rtol
 
 # %% mystnb={"image": {"alt": "Left panel: four smooth, clearly curved functions of x, the linearization at four parameters. Right panel: against the step s, the network's output at two inputs bends while its linearization is a straight line that touches it at s = 0."}, "figure": {"caption": "One expansion seen twice. Left: as a function of the input, at four parameters θ₀ + sδ. Right: as a function of the step s, at two fixed inputs; the network solid and the linearization dashed.", "name": "fig-taylor-linear-in-what"}}
 curved = ntk.mlp(32, depth=1, num_outputs=1, activation=ntk.tanh, w_std=3.0, b_std=1.0)
-start, delta = (curved.init(jax.random.key(i), (1,))[0] for i in (5, 6))
+p0, d = (curved.init(jax.random.key(i), (1,))[0] for i in (5, 6))
 ss = jnp.linspace(-1.5, 1.5, 61)  # one row a step s, one column an input x
-path = lambda f: jax.vmap(lambda s: outputs(f, move(start, delta, s), grid)[:, 0])(ss)
-real, linear = path(curved.apply), path(ntk.linearize(curved.apply, start))
+path = lambda f: jax.jit(jax.vmap(lambda s: outputs(f, move(p0, d, s), grid)[:, 0]))(ss)
+real, linear = path(curved.apply), path(ntk.linearize(curved.apply, p0))
 fig, (left, right) = plt.subplots(1, 2, dpi=80)
 left.plot(grid, linear[::20].T, label=[f"s = {s:.1f}" for s in ss[::20]])
 right.plot(ss, real[:, [30, 100]], "C5", ss, linear[:, [30, 100]], "k--")
@@ -282,8 +282,7 @@ for order in (1, 2, 3):
     ax.loglog(ss, errors.mean(0), "o", ms=4, label=f"order {order}: slope {fit.exponent:.2f}")
     ax.loglog(ss, fit.prefactor * ss ** (order + 1), **ntk.plotting.THEORY)
     assert abs(fit.exponent - (order + 1)) < 0.05  # the next order, at s < 0.03, bends it less
-ax.set(xlabel="relative update, ‖δ‖ / ‖θ₀‖", ylabel="remainder (RMS)", ylim=(1e-17, 10))
-ax.legend()
+ax.set(xlabel="‖δ‖ / ‖θ₀‖", ylabel="remainder (RMS)", ylim=(1e-17, 10)), ax.legend()
 plt.show()
 
 # %% [markdown]
@@ -413,14 +412,14 @@ def measure(f, stack0, directions):  # no directions: downhill; one row a seed
 
 # %% [markdown]
 # The smaller networks are cut from the wide ones: as all parameters are drawn from $\mathcal N(0, 1)$, the first $m$ units are a
-# random network of width $m$. Four widths, 16 seeds at each, three cases: a tanh network moved downhill, the same network moved at random, and a ReLU network
+# random network of width $m$. Three widths, 16 seeds at each, three cases: a tanh network moved downhill, the same network moved at random, and a ReLU network
 # moved downhill.
 
 # %%
 def narrow(stack, width):  # the first hidden units
     return ({"w": stack[0]["w"][..., :width]}, (), {"w": stack[2]["w"][:, :width]})
 
-widths, updates, errors = [32, 128, 512, 2048], {}, {}
+widths, updates, errors = [32, 256, 2048], {}, {}
 for case, phi, given in (("tanh, random", ntk.tanh, wide_directions),
                          ("ReLU, downhill", ntk.relu, None), ("tanh, downhill", ntk.tanh, None)):
     rows = [measure(ntk.mlp(m, 1, 1, phi).apply, narrow(wide0, m), given and narrow(given, m))
@@ -431,7 +430,7 @@ for case, phi, given in (("tanh, random", ntk.tanh, wide_directions),
 # `updates` and `errors` have a row for each seed and a column for each width; `errors` also an axis for the 17 step
 # sizes, of which number 8 changes the outputs by 1.
 
-# %% mystnb={"image": {"alt": "Two panels against width on logarithmic axes. Left: the relative update that changes the outputs by one falls with slope minus one half for both downhill cases and stays near one at random. Right: the linearization error falls with slope minus one for tanh and minus three quarters for ReLU, both downhill, and stays near 0.8 for a random direction."}, "figure": {"caption": "A step that changes the outputs by 1 (RMS), at four widths, mean and standard error over 16 seeds. Left: the relative update it takes. Right: the share of the change that the linearization misses. Dashed: theory.", "name": "fig-taylor-widths"}}
+# %% mystnb={"image": {"alt": "Two panels against width on logarithmic axes. Left: the relative update that changes the outputs by one falls with slope minus one half for both downhill cases and stays near one at random. Right: the linearization error falls with slope minus one for tanh and minus three quarters for ReLU, both downhill, and stays near 0.8 for a random direction."}, "figure": {"caption": "A step that changes the outputs by 1 (RMS), at three widths, mean and standard error over 16 seeds. Left: the relative update it takes. Right: the share of the change that the linearization misses. Dashed: theory.", "name": "fig-taylor-widths"}}
 theory = {"tanh, random": (0, 0), "ReLU, downhill": (-0.5, -0.75), "tanh, downhill": (-0.5, -1)}
 fig, axes = plt.subplots(1, 2, figsize=(6.8, 4), dpi=80)
 for color, (case, slopes) in zip(("C2", "C1", "C0"), theory.items()):
@@ -445,10 +444,10 @@ plt.show()
 
 # %% [markdown]
 # What we see: downhill, the relative update needed falls with slope −0.50 ± 0.01 (theory −1/2). At random it stays near one
-# (0.01 ± 0.02): the parameters would have to be replaced, at any width. So width alone does not make a network linear. It lets the *gradient*,
+# (0.00 ± 0.02): the parameters would have to be replaced, at any width. So width alone does not make a network linear. It lets the *gradient*,
 # which adds up small contributions of all parameters with the right signs, do its work in an ever smaller relative update.
 #
-# The error of the downhill step falls with slope −0.96 ± 0.03 for tanh (theory −1) and −0.78 ± 0.04 for ReLU (theory −3/4). Compare the
+# The error of the downhill step falls with slope −0.96 ± 0.03 for tanh (theory −1) and −0.79 ± 0.04 for ReLU (theory −3/4). Compare the
 # bound of {prf:ref}`thm-remainder`. The Hessian couples only the parameters of one unit, with entries of order $m^{-1/2}$, so it gives
 # $\tfrac12 \lVert H \rVert \lVert \delta \rVert^2$ of order $m^{-1/2}$. Lénaïc Chizat, Edouard Oyallon and Francis
 # Bach {cite}`chizat2019` argue with norms in this way. It holds for every direction of that length; the direction of
@@ -457,13 +456,13 @@ plt.show()
 #
 # A curve for each width says how far the expansion holds.
 
-# %% mystnb={"image": {"alt": "Linearization error against relative update on logarithmic axes for widths 32, 128 and 2048. Each curve rises first with slope one, then more steeply, and the three come together where the error is about a tenth. A dot on each curve marks the step that changes the outputs by one; it moves down and left with width."}, "figure": {"caption": "Linearization error of a downhill step against its relative size (tanh, mean over 16 seeds). Dots: the step that changes the outputs by 1 (RMS).", "name": "fig-taylor-small"}}
+# %% mystnb={"image": {"alt": "Linearization error against relative update on logarithmic axes for widths 32, 256 and 2048. Each curve rises first with slope one, then more steeply, and the three come together where the error is about a tenth. A dot on each curve marks the step that changes the outputs by one; it moves down and left with width."}, "figure": {"caption": "Linearization error of a downhill step against its relative size (tanh, mean over 16 seeds). Dots: the step that changes the outputs by 1 (RMS).", "name": "fig-taylor-small"}}
 fig, ax = plt.subplots(dpi=80)
-for i in (0, 1, 3):
+for i, width in enumerate(widths):
     u, e = (values["tanh, downhill"][:, i].mean(0) for values in (updates, errors))
-    ax.loglog(u * cs, e, "o-", markevery=[8], ms=8, label=f"width {widths[i]}")
+    ax.loglog(u * cs, e, "o-", markevery=[8], ms=8, label=f"width {width}")
     tenth = u * jnp.exp(jnp.interp(jnp.log(0.1), jnp.log(e[:14]), jnp.log(cs[:14])))
-    print(f"width {widths[i]}: update {u:.3f}, error {e[8]:.5f}; a tenth at update {tenth:.2f}")
+    print(f"width {width}: update {u:.3f}, error {e[8]:.5f}; a tenth at update {tenth:.2f}")
     assert 0.2 < tenth < 0.4  # the same limit at all widths, up to the second-order terms
 ax.set(xlabel="relative update, ‖δ‖ / ‖θ₀‖", ylabel="linearization error"), ax.legend()
 plt.show()
@@ -472,7 +471,7 @@ plt.show()
 # What we see: each curve has two parts. To the left the error grows in proportion to the step, and wider networks err less at the same
 # relative step: these are the second-order terms with their random signs. Farther right the slope is nearly two and the curves
 # come together: these are the third-order terms, which add up whatever the width. A tenth of the change is missed at relative updates of
-# 0.24, 0.28 and 0.32, nearly the same for all three. So, for this architecture, small means *well below a quarter of the parameters' norm*.
+# 0.24, 0.30 and 0.32, nearly the same for all three. So, for this architecture, small means *well below a quarter of the parameters' norm*.
 # Width hardly moves this limit. It moves the step that training needs, from 0.141 at width 32 to 0.018 at width 2,048, where the
 # expansion misses 0.05060 and 0.00092 of the change.
 #
@@ -489,7 +488,7 @@ plt.show()
 # </details>
 
 # %%
-eight, steps, gaps = jax.tree.map(lambda leaf: leaf[:8], wide0), jnp.arange(0, 401, 20), []
+eight, steps, gaps = jax.tree.map(lambda leaf: leaf[:8], wide0), jnp.arange(0, 201, 10), []
 run = lambda f, params0: ntk.train(f, params0, x, y, ntk.gradient_descent(0.5), steps=steps,
                                    record=lambda p: outputs(f, p, digits.x_test)[:, 0]).record
 
@@ -513,8 +512,8 @@ print(f"gap against width: slope {fit.exponent:.2f} ± {fit.standard_error:.2f}"
 assert abs(fit.exponent + 1) < 0.2  # leading order −1; width 32 is not yet asymptotic
 
 # %% [markdown]
-# What we see: at both widths the outputs move by about one, 0.98 and 1.01, and the gap to the linearization falls from 0.1265 to
-# 0.0058. As a power of the width that is −0.88 ± 0.03, somewhat less than the leading order −1: at width 32 higher orders still count. {doc}`/book/linearization/training_dynamics` measures this over more widths and writes down the dashed curves
+# What we see: at both widths the outputs move by about one, 0.94 and 0.98, and the gap to the linearization falls from 0.0684 to
+# 0.0029. As a power of the width that is −0.91 ± 0.03, somewhat less than the leading order −1: at width 32 higher orders still count. {doc}`/book/linearization/training_dynamics` measures this over more widths and writes down the dashed curves
 # without any training.
 #
 # ## Where it breaks
@@ -541,7 +540,7 @@ assert abs(fit.exponent + 1) < 0.2  # leading order −1; width 32 is not yet as
 
 # %%
 low = jax.tree.map(lambda leaf: leaf.astype("float32"), (params0, v, x))
-F32, hs = partial(outputs, net.apply, x=low[2]), [10.0**-k for k in range(9)]
+F32, hs = jax.jit(partial(outputs, net.apply, x=low[2])), [10.0**-k for k in range(9)]
 values = [(F32(move(*low[:2], h)) - F32(low[0])) / h for h in hs]
 values += [jax.jvp(F32, low[:1], low[1:2])[1]]  # and last the jvp, in float32 as well
 *of_quotients, of_jvp = (rms(value - Jv) / rms(Jv) for value in values)
@@ -817,9 +816,9 @@ ntk.exercises.taylor_expansion.check_second_order(second_order)
 # - The remainder of order $q$ has slope $q + 1$: measured 2.000, 3.000 and 4.000. For ReLU it is 2.000 up to the first kink, then
 #   1.51 ± 0.04 after many.
 # - To change the outputs by one, a downhill step needs a relative update that falls with slope −0.50 ± 0.01 in width, and the
-#   expansion misses a share that falls with −0.96 ± 0.03 (ReLU −0.78 ± 0.04). In a random direction neither falls.
+#   expansion misses a share that falls with −0.96 ± 0.03 (ReLU −0.79 ± 0.04). In a random direction neither falls.
 # - Small means, here, well below a quarter of the parameters' norm: beyond 0.24 to 0.32 a tenth of the change is missed.
-# - On digits the gap after training fell from 0.1265 at width 32 to 0.0058 at width 1,024, while the outputs moved by about one at both.
+# - On digits the gap after training fell from 0.0684 at width 32 to 0.0029 at width 1,024, while the outputs moved by about one at both.
 #
 # ## What is next
 #

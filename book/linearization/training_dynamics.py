@@ -48,7 +48,8 @@ def initialize(net, key, x_train, x_test):
 x_train, y_train, x_test, y_test = ntk.datasets.digits(
     jax.random.key(0), num_train=32, num_test=64, num_components=10)
 net = ntk.mlp(width=1024, depth=2, num_outputs=1, activation=ntk.tanh)
-params0, (f_train0, f_test0), kernels = initialize(net, jax.random.key(1), x_train, x_test)
+params0, (f_train0, f_test0), kernels = initialize(
+    net, jax.random.key(1), x_train, x_test)
 ntk_train, ntk_test_train = (ntk.trace_outputs(kernel) for kernel in kernels)
 
 n, gd = len(x_train), ntk.gradient_descent(learning_rate=0.15)
@@ -66,7 +67,8 @@ def outputs(params):
 def rms(a, axis=None):
     return jnp.sqrt(jnp.mean(a**2, axis))
 
-trained = ntk.train(net.apply, params0, x_train, y_train, gd, steps=steps, record=outputs)
+trained = ntk.train(
+    net.apply, params0, x_train, y_train, gd, steps=steps, record=outputs)
 plt.figure(figsize=(6, 3.2))
 for i in range(6):
     plt.plot(ts[1:], solved.test[1:, i, 0], color=f"C{i}")
@@ -123,12 +125,13 @@ def by_hand(t):
 
 for t in (0.5, 1.0, 5.0):
     print(f"t = {t}: outputs {by_hand(t)[0]:.4f} and {by_hand(t)[1]:.4f}")
-    assert jnp.allclose(by_hand(t), ntk.predict(kernel, y, t).train, atol=1e-12)  # rounding
     fast, slow = (1 - jnp.exp(-1.5 * t)) / 2, (1 - jnp.exp(-0.5 * t)) / 2
-    assert jnp.allclose(by_hand(t), jnp.array([fast + slow, fast - slow]), atol=1e-12)
+    pencil, package = jnp.array([fast + slow, fast - slow]), ntk.predict(kernel, y, t).train
+    for same in (pencil, package):
+        assert jnp.allclose(by_hand(t), same, atol=1e-12)  # nothing but rounding
 
 # %% [markdown]
-# **What we see.** At $t = 1$ the second output stands at 0.1917, on its way back to its target. The five lines of code are the whole theory; `ntk.predict` does the same for test points, many outputs and other dynamics, and we use it from here on.
+# **What we see.** At $t = 1$ the second output has been dragged up to 0.1917; by $t = 5$ it is back at 0.0408, near its target. The few lines of code are the whole theory; `ntk.predict` does the same for test points, many outputs and other dynamics, and we use it from here on.
 #
 # ## Each mode relaxes by itself
 #
@@ -147,7 +150,7 @@ for t in (0.5, 1.0, 5.0):
 #
 # <details class="answer"><summary>Predict before you run: training ended at t = 45. Which modes have been learned?</summary>
 #
-# Those with $\lambda_i / n$ well above $1/45 \approx 0.022$. The others are still near their initial residual, and a thousand more steps hardly change that for the slowest.
+# Those with $\lambda_i / n$ well above $1/45 \approx 0.022$. Modes far below still have most of their residual, and the slowest would need thousands of further steps.
 #
 # </details>
 
@@ -161,19 +164,19 @@ left.plot(rates, share, "o")
 left.axvline(1 / 45, color="black", linestyle=":")
 left.set(xscale="log", yscale="log", xlabel="rate λ / n", ylabel="share of the target")
 for i, color in zip((0, 3, 8, 13), ("C0", "C1", "C2", "C3")):
-    right.plot(ts, jnp.exp(-rates[i] * ts), color=color, linewidth=1, label=f"mode {i + 1}")
+    right.plot(ts, jnp.exp(-rates[i] * ts), color=color, lw=1, label=f"mode {i + 1}")
     right.plot(0.15 * steps, residual[:, i] / residual[0, i], "o", color=color)
-right.set(xlabel="training time t", ylabel="residual / at start")
-right.legend(fontsize=9, loc=(0.6, 0.42))
+right.set(xlabel="training time t", ylabel="residual / at start", ylim=(None, 1.4))
+right.legend(fontsize=9, ncol=2, loc="upper right")
 plt.show()
 print(f"rates from {rates[0]:.3f} to {rates[-1]:.5f}; {jnp.sum(rates > 1 / 45)} of {n} "
       f"above 1/45, holding {share[rates > 1 / 45].sum():.2f} of the target")
 missed = residual - residual[0] * jnp.exp(-jnp.outer(0.15 * steps, rates))
-print(f"error of the exponentials, all modes and times: {rms(missed) / rms(residual[0]):.4f}")
+print(f"error of the exponentials, over all: {rms(missed) / rms(residual[0]):.4f}")
 assert rms(missed) < 0.02 * rms(residual[0])  # the kernel moves, and steps are finite
 
 # %% [markdown]
-# **What we see.** Rates span more than two decades. With no constant fitted, the exponentials miss the real residuals by 0.13 % of their initial size, over all 32 modes and all times. Ten modes have a rate above $1/45$; they hold 0.64 of the target and are the ones that were learned.
+# **What we see.** Rates span more than two decades. With no constant fitted, the exponentials miss the real residuals by 0.13 % of their initial size, over all 32 modes and all times. Ten modes have a rate above $1/45$, so that their residuals have shrunk below $1/e$ of the start; they hold 0.64 of the target.
 # That most of the target sits in a few fast modes is what makes stopping early reasonable; which functions those are is the subject of the part on inductive bias.
 #
 # ## The end of training is kernel regression
@@ -199,10 +202,11 @@ from sklearn.kernel_ridge import KernelRidge
 for ridge in (0.0, 0.3, 3.0):
     ours = ntk.predict(ntk_train, y_train, ntk_test_train=ntk_test_train, ridge=ridge)
     theirs = KernelRidge(kernel="precomputed", alpha=ridge).fit(ntk_train, y_train)
-    assert jnp.allclose(ours.test, theirs.predict(ntk_test_train), atol=1e-10)  # rounding
+    theirs = theirs.predict(ntk_test_train)
+    assert jnp.allclose(ours.test, theirs, atol=1e-10)  # nothing but rounding
     right = jnp.mean(jnp.sign(ours.test) == jnp.sign(y_test))
-    print(f"ridge {ridge}: RMS error on train {rms(ours.train - y_train):.3f}, "
-          f"on test {rms(ours.test - y_test):.3f}; parity right on {right:.3f} of the test images")
+    print(f"ridge {ridge}: RMS error {rms(ours.train - y_train):.3f} on train, "
+          f"{rms(ours.test - y_test):.3f} on test; parity right on {right:.3f} of test")
 
 # %% [markdown]
 # The ridge stops slow modes from being fitted; these labels carry no noise, and here it only costs accuracy. It earns its place where labels are noisy.
@@ -225,8 +229,8 @@ targets, ring = jnp.array([[1.0], [-0.5], [0.5], [-1.0], [0.2]]), ntk.mlp(
 @jax.jit
 def before_and_after(key):
     _, (f_at0, f0), (theta_at, theta) = initialize(ring, key, circle[at], circle)
-    end = ntk.predict(theta_at, targets, f_train0=f_at0, ntk_test_train=theta, f_test0=f0)
-    return f0, end.test
+    return f0, ntk.predict(
+        theta_at, targets, f_train0=f_at0, ntk_test_train=theta, f_test0=f0).test
 
 f0s, ends = jax.vmap(before_and_after)(jax.random.split(jax.random.key(5), 3))
 plt.figure(figsize=(5.6, 3))
@@ -242,7 +246,7 @@ print(f"spread over the three below 1e-9 at the training points: "
 assert spread[at].max() < 1e-9 and spread.max() > 0.1
 
 # %% [markdown]
-# **What we see.** All three pass through the five points; elsewhere their standard deviation reaches 0.420. We return to this spread below, with a formula for its size.
+# **What we see.** All three pass through the five points; elsewhere their standard deviation reaches 0.514. We return to this spread below, with a formula for its size.
 #
 # ## Steps instead of a flow
 #
@@ -275,10 +279,11 @@ small = ntk.mlp(width=256, depth=1, num_outputs=1, activation=ntk.tanh)
 start, small_f0, small_ntk = initialize(small, jax.random.key(2), x_train, x_test)
 small_ntk = [ntk.trace_outputs(kernel) for kernel in small_ntk]
 linear = ntk.linearize(small.apply, start)
-known = {"f_train0": small_f0[0], "ntk_test_train": small_ntk[1], "f_test0": small_f0[1]}
+known = {
+    "ntk_test_train": small_ntk[1], "f_train0": small_f0[0], "f_test0": small_f0[1]}
 for dynamics in (gd, ntk.heavy_ball(0.15, momentum=0.9)):
-    mode = ntk.predict(jnp.eye(1), jnp.ones(1), 0.15 * 40, dynamics).train[0]  # n = 1, λ = 1
-    assert abs(1 - mode - one_mode(1.0, 0.15, dynamics.momentum, 40)) < 1e-12  # rounding
+    mode = ntk.predict(jnp.eye(1), jnp.ones(1), 0.15 * 40, dynamics).train[0]  # λ = 1
+    assert abs(1 - mode - one_mode(1.0, 0.15, dynamics.momentum, 40)) < 1e-12
     run = ntk.train(linear, start, x_train, y_train, dynamics, steps=steps,
                     record=lambda params: jax.vmap(linear, (None, 0))(params, x_test))
     exact = ntk.predict(small_ntk[0], y_train, 0.15 * steps, dynamics, **known).test
@@ -307,7 +312,8 @@ for dynamics in (gd, ntk.heavy_ball(0.15, momentum=0.9)):
 # %% mystnb={"image": {"alt": "Two panels. Left: training loss of the linearized network over 100 steps; at 0.99 times the limit it decays with and without momentum, at 1.01 times it grows, with momentum by many orders of magnitude. Right: the factor per step of a mode against learning rate times eigenvalue over n for momentum 0, 0.5 and 0.9; it crosses one at 2, 3 and 3.8."}, "figure": {"caption": "Left: loss of the linearized network, really trained just below and just above the limit. Right: by what factor the slower-decaying root of a mode shrinks or grows each step; dots mark the limit 2(1 + μ).", "name": "fig-training-dynamics-limit"}}
 def losses(learning_rate, momentum):
     dynamics = ntk.heavy_ball(learning_rate, momentum)
-    return ntk.train(linear, start, x_train, y_train, dynamics, steps=jnp.arange(101)).loss
+    every = jnp.arange(101)
+    return ntk.train(linear, start, x_train, y_train, dynamics, steps=every).loss
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3))
 for momentum, color in ((0.0, "C0"), (0.9, "C1")):
@@ -324,7 +330,8 @@ left.legend(fontsize=9)
 r = jnp.linspace(0, 4.5, 400)
 for mu in (0.0, 0.5, 0.9):
     b, root = 1 + mu - r, jnp.sqrt(((1 + mu - r) ** 2 - 4 * mu).astype(complex))
-    (line,) = right.plot(r, jnp.maximum(abs(b + root), abs(b - root)) / 2, label=f"μ = {mu:g}")
+    factor = jnp.maximum(abs(b + root), abs(b - root)) / 2
+    (line,) = right.plot(r, factor, label=f"μ = {mu:g}")
     right.plot(2 * (1 + mu), 1.0, "o", color=line.get_color())
 right.set(xlabel="r = ηλ / n", ylabel="factor per step", ylim=(0, 2))
 right.legend()
@@ -370,8 +377,8 @@ def many(net, keys):
     return jax.vmap(one)(keys)
 
 def sweep(activation, depth, widths, num_seeds):
-    runs = [many(ntk.mlp(width, depth, 1, activation),
-                 jax.random.split(jax.random.key(width), num_seeds)) for width in widths]
+    keys = [jax.random.split(jax.random.key(width), num_seeds) for width in widths]
+    runs = [many(ntk.mlp(m, depth, 1, activation), k) for m, k in zip(widths, keys)]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1), *runs)  # seeds first
 
 # %% [markdown]
@@ -399,8 +406,8 @@ assert tanh["gap"][:, -1].max() < 0.005  # for each of the 32 networks
 
 # %% mystnb={"image": {"alt": "Log-log plot of the gap between the real network and the closed form against width from 64 to 1024. Tanh with one and with two hidden layers fall with slope close to minus one; ReLU lies higher and falls with slope close to minus 0.7. Dashed lines show minus one and minus three quarters."}, "figure": {"caption": "Largest RMS gap on test images between the really trained network and the closed form, mean and standard error over initializations. Dashed: the slopes argued for in the text.", "name": "fig-training-dynamics-gap"}}
 fig, ax = plt.subplots(figsize=(5.6, 3.4))
-fits = [ntk.plotting.scaling(ax, w, data["gap"], theory=theory, label=label, color=color)
-        for w, data, theory, label, color in (
+fits = [ntk.plotting.scaling(ax, w, data["gap"], theory=theory, label=name, color=color)
+        for w, data, theory, name, color in (
             (widths, tanh, -1.0, "tanh, depth 1", "C0"),
             (widths2, tanh2, None, "tanh, depth 2", "C2"),
             (widths, relu, -0.75, "ReLU, depth 1", "C1"))]
@@ -415,7 +422,7 @@ for fit, theory in zip(fits, (-1.0, -1.0, -0.75)):
     assert abs(fit.exponent - theory) < 0.2  # leading order only, at finite widths
 
 # %% [markdown]
-# **What we see.** GAPTEXT
+# **What we see.** With tanh the gap falls with slope $-0.964 \pm 0.031$ at one hidden layer and $-1.000 \pm 0.033$ at two; at width 1,024 it is 0.00148, on outputs that moved by 0.866, and below 0.005 for each of the 32 networks. With ReLU the slope is $-0.697 \pm 0.024$: near $-\frac34$ and clearly not $-1$, a little shallower than the argument says, as narrower networks see more than the leading order.
 #
 # ## The function moves, the parameters do not
 #
@@ -433,10 +440,12 @@ for fit, theory in zip(fits, (-1.0, -1.0, -0.75)):
 fig, ax = plt.subplots(figsize=(5.6, 3.8))
 fits = {"function": ntk.plotting.scaling(
     ax, widths2, tanh2["function"], theory=0, label="function")}
-for i, (name, theory) in enumerate((("readout", None), ("first", -0.5), ("middle", -1))):
+for i, name, theory in (
+        (2, "readout", None), (0, "first layer", -0.5), (1, "middle layer", -1)):
     fits[name] = ntk.plotting.scaling(
-        ax, widths2, tanh2["layers"][..., (2, 0, 1)[i]], theory=theory, label=f"{name} layer")
-ax.set(xlabel="width", ylabel="change", xticks=widths2, xticklabels=widths2, ylim=(None, 900))
+        ax, widths2, tanh2["layers"][..., i], theory=theory, label=name)
+ax.set(xlabel="width", ylabel="change", ylim=(None, 900),
+       xticks=widths2, xticklabels=widths2)
 ax.minorticks_off()
 ax.legend(fontsize=9)
 plt.show()
@@ -444,12 +453,13 @@ fits["all layers"] = ntk.power_law(widths2, tanh2["total"])
 fits["function, depth 1"] = ntk.power_law(widths, tanh["function"])
 fits["all layers, depth 1"] = ntk.power_law(widths, tanh["total"])
 for (name, fit), theory in zip(fits.items(), (0, -0.5, -0.5, -1, -1, 0, -0.5)):
-    print(f"{name:20s} slope {fit.exponent:6.3f} ± {fit.standard_error:.3f}, theory {theory}")
-    assert abs(fit.exponent - theory) < 0.1  # 2 to 3 standard errors at depth 2
+    slope, error = fit.exponent, fit.standard_error
+    print(f"{name:20s} slope {slope:6.3f} ± {error:.3f}, theory {theory}")
+    assert abs(slope - theory) < 0.1  # 2 to 3 standard errors at depth 2
 assert abs(fits["function, depth 1"].exponent) < 0.05  # 32 seeds resolve this much
 
 # %% [markdown]
-# **What we see.** MOVESTEXT
+# **What we see.** With one hidden layer, the function's change has slope $-0.010 \pm 0.019$ against width, while the relative movement of the parameters has $-0.498 \pm 0.015$. With two hidden layers, the slopes of the first, middle and readout layers are $-0.481$, $-1.007$ and $-0.489$, with standard errors of 0.03 to 0.04, and that of all parameters together is $-0.966 \pm 0.035$.
 # So the correct statement is: *as width grows, parameters, gradients and kernel change less and less, relative to their size, while the function changes by an amount that does not depend on width.* That is what makes training both useful and solvable.
 #
 # ## Mean and spread over initializations
@@ -498,9 +508,10 @@ plt.show()
 ratio = jnp.mean(seen_deviation / deviation)
 correlation = jnp.corrcoef(seen_deviation, deviation)[0, 1]
 error = rms(seen - mean) / rms(mean)
-print(f"std ratio {ratio:.3f}, correlation {correlation:.3f}, error of the mean {error:.3f}; "
-      f"std before training {jnp.sqrt(jnp.diag(nngp)).mean():.3f}, after {deviation.mean():.3f}")
-assert abs(ratio - 1) < 0.1 and correlation > 0.9 and error < 0.1  # 64 draws, finite width
+print(f"std ratio {ratio:.3f}, correlation {correlation:.3f}; "
+      f"error of the mean {error:.3f}; predicted std at the start {jnp.sqrt(jnp.diag(nngp)[24:]).mean():.3f}, "
+      f"at t = 30 {deviation.mean():.3f}")
+assert abs(ratio - 1) < 0.1 and correlation > 0.9 and error < 0.1  # 64 draws
 
 # %% [markdown]
 # **What we see.** The predicted mean is off by 0.038 of its size, and the measured standard deviations are 1.040 times the predicted ones on average, with correlation 0.918; with 64 networks, each measured one is uncertain by 9 % ($1/\sqrt{126}$). Training has reduced the spread from 0.628 to 0.208. What is left is the second term of {eq}`eq-training-dynamics-remainder`, and the part of $f_0(X)$ that was not forgotten by $t = 30$.
@@ -523,21 +534,23 @@ flow = ntk.solve_flow(ctheta[0], cy, cts, ntk.cross_entropy, cf0[0],
 
 # %%
 def largest_miss(f):
-    run = ntk.train(f, cparams0, cx, cy, ntk.gradient_flow(), ts=cts, loss=ntk.cross_entropy,
+    run = ntk.train(f, cparams0, cx, cy, ntk.gradient_flow(), ts=cts,
+                    loss=ntk.cross_entropy,
                     record=lambda params: jax.vmap(f, (None, 0))(params, cx_new))
     miss = rms(run.record - flow.test, axis=(1, 2)).max() / rms(flow.test[-1] - cf0[1])
     return float(miss), float(run.loss[-1])
 
 miss, loss = largest_miss(ntk.linearize(classifier.apply, cparams0))
 real_miss, real_loss = largest_miss(classifier.apply)
-print(f"cross-entropy {ntk.cross_entropy(cf0[0], cy):.3f} at t = 0; at t = 100: integrated "
-      f"{ntk.cross_entropy(flow.train[-1], cy):.3f}, real network {real_loss:.3f}")
-print(f"largest miss, relative to the change in training: linearized network below 1e-4: "
+before, after = ntk.cross_entropy(cf0[0], cy), ntk.cross_entropy(flow.train[-1], cy)
+print(f"cross-entropy at t = 0: {before:.3f}; at t = 100, integrated: {after:.3f}, "
+      f"real network: {real_loss:.3f}")
+print(f"largest miss, relative to the change in training: linearized below 1e-4: "
       f"{miss < 1e-4}, real network {real_miss:.4f}")
 assert miss < 1e-4 and real_miss < 0.1  # accuracy of the integration; finite width
 
 # %% [markdown]
-# **What we see.** The integrated flow is the linearized network up to the accuracy of the integration, and the real network stays within 0.0113 of the change. The kernel here is a $20 \times 20$ matrix of $10 \times 10$ blocks: at finite width, outputs are weakly coupled.
+# **What we see.** The integrated flow is the linearized network up to the accuracy of the integration, and the real network stays within 0.0143 of the change. The kernel here is a $20 \times 20$ matrix of $10 \times 10$ blocks: at finite width, outputs are weakly coupled.
 #
 # ## Where it breaks
 #
@@ -559,7 +572,7 @@ assert gaps[-1] > 5 * gaps[0]  # later modes need larger parameter moves
 # %% [markdown]
 # - **Slow modes.** A mode takes a time of order $n / \lambda_i$: 5.9 for the fastest and 2442 for the slowest here. To fit a slow mode, parameters must move by $\sim 1/\sqrt{\lambda_i}$ for each unit of residual, so the longer we train, the farther they go: from $t = 45$ to $t = 1500$ the loss falls from 0.1386 to 0.0002 and the gap grows from 0.0041 to 0.0607. A statement about the gap always has a time attached.
 # - **Large learning rates.** Past $2(1+\mu) n / \lambda_{\max}$ the closed form diverges while the real network may not.
-# - **Narrow networks.** The gap at width 64 is about sixteen times that at width 1,024 ({numref}`fig-training-dynamics-gap`). {doc}`/book/linearization/when_it_fails` goes on from here.
+# - **Narrow networks.** The gap at width 64 is more than ten times that at width 1,024 ({numref}`fig-training-dynamics-gap`). {doc}`/book/linearization/when_it_fails` goes on from here.
 # - **Kinks.** ReLU closes the gap as about width to the power $-\frac34$ rather than $-1$, so the same accuracy takes far wider networks.
 #
 # ## Check yourself
@@ -758,7 +771,7 @@ ntk.exercises.training_dynamics.check_centred(centred)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
 # 1 + μ − r = 2√μ gives (1 − √μ)² = r. With more momentum the roots are complex, of size
-# √μ, which grows; with less, the larger real root grows. At the meeting point, |z| = 1 − √r.
+# √μ, which grows; with less, the larger real root grows. Where they meet, |z| = 1 − √r.
 def critical_momentum(r):
     return (1 - jnp.sqrt(r)) ** 2
 
@@ -779,7 +792,7 @@ ntk.exercises.training_dynamics.check_critical_momentum(critical_momentum)
 # </details>
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
-# G K Gᵀ = G K(X, X*), so one of the two negative terms cancels: Gaussian process regression.
+# G K Gᵀ = G K(X, X*), so one of the two negative terms cancels: GP regression.
 # At a training point G is a row of the identity and the variance K − K = 0.
 def posterior(nngp_train, nngp_test_train, nngp_test, y_train):
     to_test = jnp.linalg.solve(nngp_train, nngp_test_train.T).T
@@ -803,8 +816,8 @@ ntk.exercises.training_dynamics.check_posterior(posterior)
 # - Outputs obey $\partial f / \partial t = -\frac1n \Theta (f - y)$; with a constant kernel each eigenmode relaxes by itself, at rate $\lambda_i / n$. On a real network of width 1,024 the exponentials missed the residuals by 0.13 % of their initial size.
 # - The end of training is kernel regression on $y - f_0(X)$, with a ridge if parameters are penalized. At test points a part of $f_0$ stays forever.
 # - Discrete steps and momentum are solved as exactly; the sharp stability limit is $2(1+\mu) n / \lambda_{\max}$.
-# - SUMGAP
-# - SUMMOVE
+# - The gap between real network and closed form falls as $m^{-1}$ for tanh (measured $-0.964 \pm 0.031$) and more slowly for ReLU ($-0.697 \pm 0.024$), because of its kink.
+# - The function moves by order one at every width (slope $-0.010 \pm 0.019$); it is the parameters that move little: $m^{-1/2}$ in total with one hidden layer; $m^{-1/2}, m^{-1}, m^{-1/2}$ layer by layer and $m^{-1}$ in total with two.
 # - NTK and NNGP kernels give mean and spread over initializations (std ratio 1.040, correlation 0.918 over 64 networks), and any loss can be integrated in function space.
 #
 # ## What is next

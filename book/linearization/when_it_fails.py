@@ -284,8 +284,8 @@ for c, high, end in zip(cs[:5], peak, flat.mean(1)):
 assert done[:5].all() and not done[5].any() and peak[3] > 100 and flat[2:5].max() < 2
 
 # %% [markdown]
-# Inside the window every run converges, after a peak of up to 371 times the initial loss, to a minimum that is flat
-# enough for the learning rate: $\eta\lambda < 2$. Is that special to the product? Here are the digits, with one hidden layer of 512 ReLU
+# Inside the window every run converges, after a median peak of up to 371 times the initial loss, to a minimum that is
+# flat enough for the learning rate: $\eta\lambda < 2$. Is that special to the product? Here are the digits, with one hidden layer of 512 ReLU
 # units and four seeds.
 #
 # <details class="answer"><summary>Predict before you run: does the limit 4 hold for the ReLU network?</summary>
@@ -462,7 +462,7 @@ plt.show()
 # | number | what it asks | limit | why |
 # | --- | --- | --- | --- |
 # | step | learning rate over the largest stable one | 1 | exact for the linear model |
-# | hardness | distance of the linear solution, if 1 is that for a kernel of equal eigenvalues | 5 | convention: five times as far as for the easiest target |
+# | hardness | distance of the linear solution, if 1 is that for a kernel of equal eigenvalues | 5 | convention: five times as far as with equal eigenvalues |
 # | reach | that distance, over $\lVert\theta_0\rVert$ | – | to compare with "moved" |
 # | ahead | look-ahead error on the training set | 0.1 | the linear model would miss a tenth of the change |
 # | missed | linearization error after training | 0.1 | it did miss a tenth |
@@ -520,7 +520,8 @@ assert [flags[name][0] for name in cases] == ["hardness", "step", "ahead", "hard
 #
 # **A flag is not a defect.** In three of the four panels of {numref}`fig-when-it-fails-surprise` the network ends lower than
 # its linearization. Mario Geiger and co-authors {cite}`geiger2020` study the regime beyond, where features are learned; a
-# flag only says that this theory no longer describes the run. And "ahead" is strict: it looks at the end of training, which a run that stops early never reaches.
+# flag only says that this theory no longer describes the run. And "ahead" is strict: it looks at the end of training, which
+# a run that stops early never reaches.
 #
 # ## Check yourself
 #
@@ -593,7 +594,7 @@ assert [flags[name][0] for name in cases] == ["hardness", "step", "ahead", "hard
 #
 # <details class="wrong"><summary>Near-duplicates with different labels</summary>
 #
-# Then the target would need small eigenvalues and hardness would be large; 1.2 is nearly the easiest possible.
+# Then the target would need small eigenvalues and hardness would be large; 1.2 is close to that of equal eigenvalues.
 #
 # </details>
 # <details class="right"><summary>Curvature: too narrow, or too rough an activation</summary>
@@ -699,8 +700,8 @@ ntk.exercises.when_it_fails.check_edge(speeds[jnp.argmin(stable) - 1])
 # :::{exercise} ★★ Width against roughness
 # :label: ex-when-it-fails-trade
 #
-# Measure the linearization error on the test images at $\beta = 1, 2, 4$ and widths 64 and 512 (one hidden tanh layer, $\eta = 0.5$, 40 steps, at
-# least 4 seeds) and fit error $\approx C\,\beta^p\,m^q$. How much wider must a network be if its activation gets twice as
+# Measure the linearization error on the test images at $\beta = 1, 2, 4$ and widths 64 and 512 (one hidden tanh layer,
+# $\eta = 0.5$, 40 steps, at least 4 seeds) and fit error $\approx C\,\beta^p\,m^q$. How much wider must a network be if its activation gets twice as
 # rough?
 #
 # :::

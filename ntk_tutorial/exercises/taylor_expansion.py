@@ -10,7 +10,6 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ..activations import tanh
-from ..datasets import sphere
 from ..dynamics import gradient_descent
 from ..linearization import taylor_expand
 from ..networks import mlp
@@ -166,7 +165,7 @@ def check_second_order(second_order: Callable) -> Verdict:
     if not callable(second_order):
         return Verdict(False, "give the function second_order(f, params0) itself, without calling it")
     f, params0, x = _network()
-    inputs = sphere(jax.random.key(5), 6, len(x))
+    inputs = jnp.array(np.random.default_rng(5).normal(size=(6, len(x))))
     trained = train(f, params0, inputs, jnp.ones((6, 2)), gradient_descent(0.5), steps=[20]).params
     for name, center in (("the initialization", params0), ("trained parameters", trained)):
         params = _move(center, _perturbation(params0), 0.3)
@@ -193,14 +192,15 @@ def check_second_order(second_order: Callable) -> Verdict:
 
 def _network():
     """f, parameters and one input of a small network with two outputs."""
-    net = mlp(32, 1, 2, tanh, w_std=2.0)
-    return net.apply, net.init(jax.random.key(20), (4,))[0], sphere(jax.random.key(21), 1, 4)[0]
+    net, draw = mlp(32, 1, 2, tanh, w_std=2.0), np.random.default_rng(20)
+    params = ({"w": jnp.array(draw.normal(size=(4, 32)))}, (), {"w": jnp.array(draw.normal(size=(32, 2)))})
+    return net.apply, params, jnp.array([1.0, -1.0, 1.0, 1.0])
 
 
 def _perturbation(params0):
     """Another draw of parameters of the same shapes."""
-    flat, unravel = ravel_pytree(params0)
-    return unravel(jax.random.normal(jax.random.key(22), flat.shape))
+    draw = np.random.default_rng(22)
+    return jax.tree.map(lambda leaf: jnp.array(draw.normal(size=leaf.shape)), params0)
 
 
 def _move(params0, delta, s: float):
