@@ -1,4 +1,4 @@
-"""The package is tested in float64, with no silent broadcasting, on several CPU devices, with its annotations checked."""
+"""The package is tested in float64, without silent broadcasting, on several CPU devices, its annotations checked."""
 
 import jax
 import jaxtyping

@@ -47,7 +47,9 @@ def test_linearization_error():
     net, params, shape = case("depth 2, bias")
     x = examples(shape, 4)
     new = jax.tree.map(lambda p: 1.1 * p, params)
-    f, f0, linear = (outputs(*a, x) for a in ((net.apply, new), (net.apply, params), (ntk.linearize(net.apply, params), new)))
+    f, f0, linear = (
+        outputs(*a, x) for a in ((net.apply, new), (net.apply, params), (ntk.linearize(net.apply, params), new))
+    )
     expected = np.linalg.norm(f - linear) / np.linalg.norm(f - f0)
     assert ntk.linearization_error(net.apply, params, new, x) == pytest.approx(expected, rel=1e-12)
     assert ntk.linearization_error(ntk.linearize(net.apply, params), params, new, x) < 1e-13
@@ -56,7 +58,9 @@ def test_linearization_error():
 def test_power_law():
     x = jnp.asarray([8.0, 16.0, 64.0, 256.0])
     exact = ntk.power_law(x, 3 * x**-0.5)
-    assert exact.exponent == pytest.approx(-0.5) and exact.standard_error < 1e-12 and exact.prefactor == pytest.approx(3.0)
+    assert (
+        exact.exponent == pytest.approx(-0.5) and exact.standard_error < 1e-12 and exact.prefactor == pytest.approx(3.0)
+    )
     np.testing.assert_allclose(exact(x), 3 * x**-0.5)
     with pytest.raises(ValueError):
         ntk.power_law(x[:2], x[:2])

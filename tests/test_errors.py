@@ -30,7 +30,11 @@ def solve(ts=(1.0,), f0=Y, y=Y, **options):
 REFUSED = [  # call, kind of error, what its message says
     # activations
     (lambda: ntk.gaussian(1.0, 0.5), ValueError, r"rate of at most 0, got 0.5"),
-    (lambda: ntk.by_quadrature(jnp.tanh, num_points=10, degree=10), ValueError, r"degree must lie between 1 and .* = 9, got 10"),
+    (
+        lambda: ntk.by_quadrature(jnp.tanh, num_points=10, degree=10),
+        ValueError,
+        r"degree must lie between 1 and .* = 9, got 10",
+    ),
     (lambda: ntk.by_quadrature(jnp.tanh, degree=0), ValueError, r"degree must lie between 1"),
     # networks
     (lambda: ntk.Dense(0), ValueError, r"at least one output, got num_outputs=0"),
@@ -45,21 +49,57 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: ntk.Serial([]), ValueError, r"at least one layer"),
     (lambda: NET.init(KEY, ()), ValueError, r"input_shape is \(\): it must be the shape of one example"),
     (lambda: ntk.mlp(4, -1, 1, ntk.relu), ValueError, r"cannot be negative, got -1"),
-    (lambda: ntk.Residual(ntk.Dense(4)).init(KEY, (3,)), ValueError, r"\(4,\), its shortcut \(3,\).*shortcut=Dense\(4\)"),
+    (
+        lambda: ntk.Residual(ntk.Dense(4)).init(KEY, (3,)),
+        ValueError,
+        r"\(4,\), its shortcut \(3,\).*shortcut=Dense\(4\)",
+    ),
     (
         lambda: ntk.gram(ntk.infinite_ntk(ntk.Serial([ntk.Dense(4), ntk.Residual(ntk.Elementwise(ntk.relu))])), X),
         ValueError,
         r"must end in Dense.*correlated",
     ),
-    (lambda: ntk.gram(ntk.infinite_ntk(ntk.Serial([ntk.Elementwise(ntk.relu)])), X), ValueError, r"Put a Dense layer between"),
-    (lambda: ntk.gram(ntk.infinite_nngp(POSITIONS), jnp.ones((2, 5, 3))), ValueError, r"shape \(5,\) for examples.*add Flatten\(\)"),
+    (
+        lambda: ntk.gram(ntk.infinite_ntk(ntk.Serial([ntk.Elementwise(ntk.relu)])), X),
+        ValueError,
+        r"Put a Dense layer between",
+    ),
+    (
+        lambda: ntk.gram(ntk.infinite_nngp(POSITIONS), jnp.ones((2, 5, 3))),
+        ValueError,
+        r"shape \(5,\) for examples.*add Flatten\(\)",
+    ),
     # empirical
-    (lambda: ntk.layerwise(NET.apply, PARAMS), TypeError, r"made of this package's layers.*use empirical_ntk\(f, params\)"),
-    (lambda: ntk.empirical_ntk(NET.apply, {"w": jnp.ones(3, int)}), TypeError, r"params\['w'\] has dtype int64.*convert with"),
-    (lambda: ntk.jacobian_contraction(NET.apply, jnp.ones(3, complex)), TypeError, r"dtype complex128: a real floating"),
-    (lambda: ntk.ntk_vector_products(NET.apply, jnp.asarray([1.0, jnp.inf])), ValueError, r"1 non-finite value\(s\) of 2: remove"),
-    (lambda: ntk.gram(ntk.empirical_ntk(lambda p, x: p @ x, X[0]), X), ValueError, r"returned shape \(\).*or return f\[None\]"),
-    (lambda: ntk.gram(ntk.ntk_vector_products(lambda p, x: (p @ x)[None, None], X[0]), X), ValueError, r"batch axis with x\[0\]"),
+    (
+        lambda: ntk.layerwise(NET.apply, PARAMS),
+        TypeError,
+        r"made of this package's layers.*use empirical_ntk\(f, params\)",
+    ),
+    (
+        lambda: ntk.empirical_ntk(NET.apply, {"w": jnp.ones(3, int)}),
+        TypeError,
+        r"params\['w'\] has dtype int64.*convert with",
+    ),
+    (
+        lambda: ntk.jacobian_contraction(NET.apply, jnp.ones(3, complex)),
+        TypeError,
+        r"dtype complex128: a real floating",
+    ),
+    (
+        lambda: ntk.ntk_vector_products(NET.apply, jnp.asarray([1.0, jnp.inf])),
+        ValueError,
+        r"1 non-finite value\(s\) of 2: remove",
+    ),
+    (
+        lambda: ntk.gram(ntk.empirical_ntk(lambda p, x: p @ x, X[0]), X),
+        ValueError,
+        r"returned shape \(\).*or return f\[None\]",
+    ),
+    (
+        lambda: ntk.gram(ntk.ntk_vector_products(lambda p, x: (p @ x)[None, None], X[0]), X),
+        ValueError,
+        r"batch axis with x\[0\]",
+    ),
     (lambda: ntk.ntk_operator(NET.apply, PARAMS, NAN), ValueError, r"x holds 1 non-finite value\(s\) of 6"),
     # gram
     (lambda: ntk.gram(K, jnp.ones((2, 3), int)), TypeError, r"x1 has dtype int64: .*x1.astype\(float\)"),
@@ -78,7 +118,11 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: ntk.eigenmodes(X), ValueError, r"kernel must be a square matrix, got shape \(2, 3\)"),
     (lambda: ntk.eigenmodes(jnp.ones((2, 2, 1, 1))), ValueError, r"goes through as_matrix or trace_outputs"),
     (lambda: ntk.eigenmodes(BAD.at[0, 1].set(0.0)), ValueError, r"kernel is not symmetric: .* by up to 2"),
-    (lambda: ntk.eigenmodes(BAD), ValueError, r"not positive semi-definite: eigenvalues run from -1 to 3\. Compute .* float64"),
+    (
+        lambda: ntk.eigenmodes(BAD),
+        ValueError,
+        r"not positive semi-definite: eigenvalues run from -1 to 3\. Compute .* float64",
+    ),
     (lambda: ntk.eigenmodes(-EYE), ValueError, r"not positive semi-definite: eigenvalues run from -1 to -1"),
     (lambda: ntk.eigenmodes(EYE * jnp.nan), ValueError, r"kernel holds 4 non-finite"),
     # dynamics
@@ -87,17 +131,35 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: ntk.heavy_ball(0.1, 1.0), ValueError, r"momentum in \[0, 1\), got 0.1 and 1.0"),
     (lambda: ntk.predict(EYE, jnp.ones((3, 1))), ValueError, r"for 2 examples, y_train holds 3: they must agree"),
     (lambda: ntk.predict(jnp.ones((2, 2, 2, 2)), Y), ValueError, r"for 2 outputs, y_train has shape \(2, 1\)"),
-    (lambda: ntk.predict(EYE, Y, f_train0=jnp.ones(2)), ValueError, r"f_train0 \(2,\): they must agree, with no broadcasting"),
+    (
+        lambda: ntk.predict(EYE, Y, f_train0=jnp.ones(2)),
+        ValueError,
+        r"f_train0 \(2,\): they must agree, with no broadcasting",
+    ),
     (lambda: ntk.predict(EYE, Y * jnp.nan), ValueError, r"y_train holds 2 non-finite"),
     (lambda: ntk.predict(EYE, Y, -1.0), ValueError, r"times must be 0 or more, got -1.0"),
     (lambda: ntk.predict(EYE, Y, math.nan), ValueError, r"times must be 0 or more, got nan"),
     (lambda: ntk.predict(EYE, Y, ridge=-1.0), ValueError, r"ridge must be 0 or more, got -1.0"),
     (lambda: ntk.predict(BAD, Y), ValueError, r"not positive semi-definite"),
-    (lambda: ntk.predict(EYE, Y, ntk_test_train=jnp.ones((2, 3))), ValueError, r"rows of ntk_test_train are test points"),
-    (lambda: ntk.predict(EYE, Y, ntk_test_train=EYE, f_test0=jnp.ones(2)), ValueError, r"f_test0 \(2,\), for 2 training"),
-    (lambda: ntk.predict(EYE, Y, 1.0, ntk.gradient_descent(4.1)), ValueError, r"4\.1 is past the largest stable one, 4 .*Take it below"),
     (
-        lambda: ntk.predict_ensemble(EYE, BAD.at[0, 1].set(0.0), Y, ntk_test_train=EYE, nngp_test_train=EYE, nngp_test=EYE),
+        lambda: ntk.predict(EYE, Y, ntk_test_train=jnp.ones((2, 3))),
+        ValueError,
+        r"rows of ntk_test_train are test points",
+    ),
+    (
+        lambda: ntk.predict(EYE, Y, ntk_test_train=EYE, f_test0=jnp.ones(2)),
+        ValueError,
+        r"f_test0 \(2,\), for 2 training",
+    ),
+    (
+        lambda: ntk.predict(EYE, Y, 1.0, ntk.gradient_descent(4.1)),
+        ValueError,
+        r"4\.1 is past the largest stable one, 4 .*Take it below",
+    ),
+    (
+        lambda: ntk.predict_ensemble(
+            EYE, BAD.at[0, 1].set(0.0), Y, ntk_test_train=EYE, nngp_test_train=EYE, nngp_test=EYE
+        ),
         ValueError,
         r"nngp_train is not symmetric",
     ),
@@ -117,8 +179,16 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: solve(y=jnp.ones((3, 1))), ValueError, r"y_train holds 3 targets and f_train0 2 outputs: they must agree"),
     (lambda: solve(f0=Y * jnp.nan), ValueError, r"f_train0 holds 2 non-finite"),
     # training
-    (lambda: ntk.squared_loss(jnp.ones((2, 1)), jnp.ones(2)), ValueError, r"\(2, 1\) and targets \(2,\).*no broadcasting"),
-    (lambda: train(D, steps=[1], y=jnp.ones((3, 1))), ValueError, r"x holds 2 examples and y 3 targets: they must agree"),
+    (
+        lambda: ntk.squared_loss(jnp.ones((2, 1)), jnp.ones(2)),
+        ValueError,
+        r"\(2, 1\) and targets \(2,\).*no broadcasting",
+    ),
+    (
+        lambda: train(D, steps=[1], y=jnp.ones((3, 1))),
+        ValueError,
+        r"x holds 2 examples and y 3 targets: they must agree",
+    ),
     (lambda: train(D, steps=[1], x=NAN), ValueError, r"x holds 1 non-finite"),
     (lambda: train(D, ts=[1.0]), ValueError, r"takes steps=\.\.\., and nothing else"),
     (lambda: train(D), ValueError, r"takes steps=\.\.\., and nothing else"),
@@ -129,14 +199,22 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: train(D, steps=[]), ValueError, r"steps .*got \[\]"),
     (lambda: train(D, steps=[0.5]), ValueError, r"whole numbers, got \[0.5\]"),
     (lambda: train(ntk.gradient_flow(), ts=[math.inf]), ValueError, r"ts must be finite"),
-    (lambda: train(ntk.gradient_flow(), ts=[1.0], batch_size=1), ValueError, r"leave batch_size out, or take gradient_descent"),
+    (
+        lambda: train(ntk.gradient_flow(), ts=[1.0], batch_size=1),
+        ValueError,
+        r"leave batch_size out, or take gradient_descent",
+    ),
     (lambda: train(D, steps=[1], batch_size=1), ValueError, r"needs key=jax.random.key\(\.\.\.\)"),
     (lambda: train(ntk.gradient_flow(max_steps=3), ts=[1e6]), RuntimeError, r"max_steps"),
     # diagnostics
     (lambda: ntk.power_law([1.0, 2.0, 0.0], [1.0, 1.0, 1.0]), ValueError, r"needs positive x and y: leave out zeros"),
     (lambda: ntk.power_law([1.0, 2.0], [1.0, 1.0]), ValueError, r"give at least 3 points"),
     (lambda: ntk.power_law([1.0, 2.0, 3.0], [1.0, 1.0]), ValueError, r"x has shape \(3,\) and y \(2,\)"),
-    (lambda: ntk.power_law([2.0, 2.0, 2.0], [1.0, 1.0, 2.0]), ValueError, r"all values of x are 2: .*two different ones"),
+    (
+        lambda: ntk.power_law([2.0, 2.0, 2.0], [1.0, 1.0, 2.0]),
+        ValueError,
+        r"all values of x are 2: .*two different ones",
+    ),
     (lambda: ntk.power_law([1.0, 2.0, 3.0], [1.0, math.nan, 1.0]), ValueError, r"y holds 1 non-finite"),
     (lambda: ntk.estimate(jnp.ones((1, 3))), ValueError, r"at least two samples, got 1"),
     # datasets

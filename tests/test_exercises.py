@@ -1,4 +1,4 @@
-"""Every self-check answers with a verdict, whatever it is given; the right answers stand in the chapters, which are run."""
+"""Every self-check answers with a verdict, whatever it is given; right answers stand in the chapters, which are run."""
 
 import inspect
 
@@ -16,9 +16,11 @@ CHECKS = {
     if name.startswith("check_") and inspect.isfunction(check)
 }
 WRONG = [
-    None, "text", True, 0, -1.0, float("nan"), float("inf"), 1e300, 1j, [], (1.0,), (1.0, 2.0), (1.0, 2.0, 3.0), ["a", "b"],
+    None, "text", True, 0, -1.0, float("nan"), float("inf"), 1e300, 1j, [], (1.0,), (1.0, 2.0), (1.0, 2.0, 3.0),
+    ["a", "b"],
     ([1.0], 2.0), {"a": 1.0}, np.zeros(3), jnp.zeros((2, 2)), np.asarray(["a"]), object(), lambda *a: None,
-    lambda *a, **k: "text", lambda *a, **k: 0.0, lambda *a, **k: (0.0, 0.0), lambda *a, **k: jnp.zeros((7, 7)), lambda *a, **k: a,
+    lambda *a, **k: "text", lambda *a, **k: 0.0, lambda *a, **k: (0.0, 0.0), lambda *a, **k: jnp.zeros((7, 7)),
+    lambda *a, **k: a,
 ]  # fmt: skip
 
 
@@ -41,4 +43,6 @@ def test_wrong_answers_get_a_verdict(name, unannotated):
 
 
 def test_verdict():
-    assert ntk.exercises.Verdict(True, "because") and repr(ntk.exercises.Verdict(True, "because")) == "✓ Correct: because"
+    assert (
+        ntk.exercises.Verdict(True, "because") and repr(ntk.exercises.Verdict(True, "because")) == "✓ Correct: because"
+    )

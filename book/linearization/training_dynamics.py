@@ -126,8 +126,8 @@ def by_hand(t):
 for t in (0.5, 1.0, 5.0):
     print(f"t = {t}: outputs {by_hand(t)[0]:.4f} and {by_hand(t)[1]:.4f}")
     fast, slow = (1 - jnp.exp(-1.5 * t)) / 2, (1 - jnp.exp(-0.5 * t)) / 2
-    pencil, package = jnp.array([fast + slow, fast - slow]), ntk.predict(kernel, y, t).train
-    for same in (pencil, package):
+    pencil = jnp.array([fast + slow, fast - slow])
+    for same in (pencil, ntk.predict(kernel, y, t).train):
         assert jnp.allclose(by_hand(t), same, atol=1e-12)  # nothing but rounding
 
 # %% [markdown]
@@ -209,7 +209,7 @@ for ridge in (0.0, 0.3, 3.0):
           f"{rms(ours.test - y_test):.3f} on test; parity right on {right:.3f} of test")
 
 # %% [markdown]
-# The ridge stops slow modes from being fitted; these labels carry no noise, and here it only costs accuracy. It earns its place where labels are noisy.
+# The ridge stops slow modes from being fitted; these labels carry no noise, and here it only costs accuracy. It is meant for noisy labels, where to fit everything is to fit the noise.
 #
 # **Question.** Real training starts at $f_0 \ne 0$. On the training points the start is forgotten. And elsewhere? At $t = \infty$, {eq}`eq-training-dynamics-test` reads
 #
@@ -422,7 +422,7 @@ for fit, theory in zip(fits, (-1.0, -1.0, -0.75)):
     assert abs(fit.exponent - theory) < 0.2  # leading order only, at finite widths
 
 # %% [markdown]
-# **What we see.** With tanh the gap falls with slope $-0.964 \pm 0.031$ at one hidden layer and $-1.000 \pm 0.033$ at two; at width 1,024 it is 0.00148, on outputs that moved by 0.866, and below 0.005 for each of the 32 networks. With ReLU the slope is $-0.697 \pm 0.024$: near $-\frac34$ and clearly not $-1$, a little shallower than the argument says, as narrower networks see more than the leading order.
+# **What we see.** With tanh the gap falls with slope $-0.964 \pm 0.031$ at one hidden layer and $-1.000 \pm 0.033$ at two; at width 1,024 it is 0.00148, on outputs that moved by 0.866, and below 0.005 for each of the 32 networks. With ReLU the slope is $-0.697 \pm 0.024$: clearly not $-1$, and two standard errors shallower than the $-\frac34$ of the argument, which counts the leading order only.
 #
 # ## The function moves, the parameters do not
 #
@@ -509,12 +509,13 @@ ratio = jnp.mean(seen_deviation / deviation)
 correlation = jnp.corrcoef(seen_deviation, deviation)[0, 1]
 error = rms(seen - mean) / rms(mean)
 print(f"std ratio {ratio:.3f}, correlation {correlation:.3f}; "
-      f"error of the mean {error:.3f}; predicted std at the start {jnp.sqrt(jnp.diag(nngp)[24:]).mean():.3f}, "
+      f"error of the mean {error:.3f}; predicted std at the start "
+      f"{jnp.sqrt(jnp.diag(nngp)[24:]).mean():.3f}, "
       f"at t = 30 {deviation.mean():.3f}")
 assert abs(ratio - 1) < 0.1 and correlation > 0.9 and error < 0.1  # 64 draws
 
 # %% [markdown]
-# **What we see.** The predicted mean is off by 0.038 of its size, and the measured standard deviations are 1.040 times the predicted ones on average, with correlation 0.918; with 64 networks, each measured one is uncertain by 9 % ($1/\sqrt{126}$). Training has reduced the spread from 0.628 to 0.208. What is left is the second term of {eq}`eq-training-dynamics-remainder`, and the part of $f_0(X)$ that was not forgotten by $t = 30$.
+# **What we see.** The predicted mean is off by 0.038 of its size, and the measured standard deviations are 1.040 times the predicted ones on average, with correlation 0.918; with 64 networks, each measured one is uncertain by 9 % ($1/\sqrt{126}$). Training reduces the predicted spread from 0.628 to 0.208. What is left is the second term of {eq}`eq-training-dynamics-remainder`, and the part of $f_0(X)$ that was not forgotten by $t = 30$.
 #
 # ## Any loss
 #

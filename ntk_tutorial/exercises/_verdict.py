@@ -26,5 +26,9 @@ def agrees(answer, expected, *, rtol: float = 1e-6) -> bool:
     """Whether two pytrees of numbers have the same structure and shapes, and agree up to rtol of the largest entry."""
     if jax.tree.structure(answer) != jax.tree.structure(expected):
         return False
-    pairs = [(np.asarray(a), np.asarray(e)) for a, e in zip(jax.tree.leaves(answer), jax.tree.leaves(expected), strict=True)]
-    return all(a.shape == e.shape and np.allclose(a, e, rtol=0, atol=rtol * np.abs(e).max(initial=0.0)) for a, e in pairs)
+    pairs = [
+        (np.asarray(a), np.asarray(e)) for a, e in zip(jax.tree.leaves(answer), jax.tree.leaves(expected), strict=True)
+    ]
+    return all(
+        a.shape == e.shape and np.allclose(a, e, rtol=0, atol=rtol * np.abs(e).max(initial=0.0)) for a, e in pairs
+    )

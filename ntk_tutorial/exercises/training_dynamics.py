@@ -121,7 +121,7 @@ def check_centred(answer: Callable) -> Verdict:
     if float(jnp.max(jnp.abs(outputs))) > 1e-6:
         return Verdict(False, "the outputs at the start are not zero: subtract two copies with equal parameters.")
     if agrees(found, wanted):
-        return Verdict(True, "zero at the start, and the kernel is unchanged: 2 copies, each with (1/√2)² of it.")
+        return Verdict(True, "zero at the start, kernel unchanged: of two copies, each contributes (1/√2)² of it.")
     if agrees(found, 2 * wanted, rtol=1e-5):
         return Verdict(False, "zero at the start, but the kernel has doubled: divide the difference by √2.")
     if agrees(found, wanted / 2, rtol=1e-5):

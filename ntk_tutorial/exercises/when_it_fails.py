@@ -11,7 +11,6 @@ import numpy as np
 
 from ..activations import relu, tanh
 from ..datasets import digits, near_duplicates, sphere
-from ..diagnostics import linearization_error
 from ..dynamics import gradient_descent, max_learning_rate
 from ..empirical import empirical_ntk
 from ..gram import gram
@@ -46,12 +45,18 @@ def check_window(window: Callable[[float, float], tuple[float, float]]) -> Verdi
         grows = [_first_factor(eta, curvature, lam) > 1 for eta in (0.97 * low, 1.03 * low)]
         if inside != [True, False] or grows != [False, True]:
             if curvature != 1.0 and np.allclose([low, high], [2 / lam, 4 / lam]):
-                return Verdict(False, "right for curvature 1; the gradient of ½ c f² is c f, so η stands beside c everywhere")
+                return Verdict(
+                    False, "right for curvature 1; the gradient of ½ c f² is c f, so η stands beside c everywhere"
+                )
             if np.allclose([low, high], [1 / (curvature * lam), 2 / (curvature * lam)]):
-                return Verdict(False, "|1 − η c λ| reaches 1 at η c λ = 2, not at 1: the whole window is twice as far out")
+                return Verdict(
+                    False, "|1 − η c λ| reaches 1 at η c λ = 2, not at 1: the whole window is twice as far out"
+                )
             if np.allclose([low, high], [2 * curvature / lam, 4 * curvature / lam]):
                 return Verdict(False, "a steeper loss needs smaller steps: curvature belongs in the denominator")
-            return Verdict(False, f"for curvature {curvature} and λ₀ = {lam}, simulated runs disagree with ({low:.4g}, {high:.4g})")
+            return Verdict(
+                False, f"for curvature {curvature} and λ₀ = {lam}, simulated runs disagree with ({low:.4g}, {high:.4g})"
+            )
     return Verdict(True, "2/(c λ₀) < η < 4/(c λ₀); runs of the recursion on both sides of both ends agree")
 
 
@@ -76,12 +81,17 @@ def check_distance(distance: float) -> Verdict:
         return Verdict(False, f"give one number between 0 and 3, the distance of the twins; got {distance!r}")
     ratio = _reach(value, tanh) / _reach(3.0, tanh)
     if abs(ratio - 2) < 0.05:
-        return Verdict(True, f"at distance {value:.3g} the linear model has {ratio:.2f} times as far to go as at distance 3")
+        return Verdict(
+            True, f"at distance {value:.3g} the linear model has {ratio:.2f} times as far to go as at distance 3"
+        )
     if abs(ratio - 2**0.5) < 0.04:
         return Verdict(False, "there yᵀΘ⁻¹y has doubled: the distance is its square root")
     if abs(_reach(value, relu) / _reach(3.0, relu) - 2) < 0.05:
         return Verdict(False, "this is the answer for ReLU: take mlp(..., ntk.tanh)")
-    return Verdict(False, f"at distance {value:.3g} the ratio is {ratio:.3g}, not 2: move the twins {'closer' if ratio < 2 else 'apart'}")
+    return Verdict(
+        False,
+        f"at distance {value:.3g} the ratio is {ratio:.3g}, not 2: move the twins {'closer' if ratio < 2 else 'apart'}",
+    )
 
 
 def _reach(distance, activation):
@@ -107,7 +117,9 @@ def check_edge(edge: float) -> Verdict:
         return Verdict(False, "4 is the limit of u·v/√m; this network has its own, find it by training")
     if abs(value - truth * float(unit)) < 0.1 * float(unit):
         return Verdict(False, "this is η itself: divide it by n / λ_max to have η λ₀")
-    return Verdict(False, f"{value:.2f} is not where runs start to diverge; count a run as converged if its loss ends below 0.01")
+    return Verdict(
+        False, f"{value:.2f} is not where runs start to diverge; count a run as converged if its loss ends below 0.01"
+    )
 
 
 @functools.cache
@@ -143,8 +155,15 @@ def check_trade_off(exponents: tuple[float, float]) -> Verdict:
         return Verdict(False, f"p = {p:.2f}: fit over β ≤ 4, before the error saturates near one, at time t = 20")
     if not -1.25 < q < -0.75:
         near_half = abs(q + 0.5) < 0.1
-        return Verdict(False, f"q = {q:.2f}" + (": −1/2 is how single weights move; the error falls faster" if near_half else " is too far off"))
-    return Verdict(True, f"the error is constant along β ∝ m^{-q / p:.2f}: twice as rough an activation needs {2 ** (-p / q):.1f} times the width")
+        return Verdict(
+            False,
+            f"q = {q:.2f}"
+            + (": −1/2 is how single weights move; the error falls faster" if near_half else " is too far off"),
+        )
+    return Verdict(
+        True,
+        f"the error is constant along β ∝ m^{-q / p:.2f}: twice as rough an activation needs {2 ** (-p / q):.1f} times the width",
+    )
 
 
 def check_alpha(exponent: float) -> Verdict:
@@ -157,9 +176,13 @@ def check_alpha(exponent: float) -> Verdict:
     if abs(value - 1) < 0.15:
         return Verdict(False, "right size, wrong sign: the error falls as α grows")
     if abs(value + 2) < 0.2:
-        return Verdict(False, "−2 is the exponent of the distance between the two parameter paths; the outputs carry one α more")
+        return Verdict(
+            False, "−2 is the exponent of the distance between the two parameter paths; the outputs carry one α more"
+        )
     if abs(value) < 0.15:
-        return Verdict(False, "nothing changed with α: is the learning rate 2/α², and was f scaled before it was trained?")
+        return Verdict(
+            False, "nothing changed with α: is the learning rate 2/α², and was f scaled before it was trained?"
+        )
     return Verdict(False, f"{value:.2f} is not what the scaled model gives: fit log error against log α")
 
 
@@ -201,18 +224,30 @@ def check_diagnoses(diagnoses: Sequence[str]) -> Verdict:
         if given == truth:
             continue
         if truth == "learning rate":
-            return Verdict(False, f"mystery {number}: look at the step size first, it is beyond the linear model's limit")
+            return Verdict(
+                False, f"mystery {number}: look at the step size first, it is beyond the linear model's limit"
+            )
         if truth == "duplicates":
-            return Verdict(False, f"mystery {number}: its target is hard for its kernel; compare the two closest inputs and their labels")
-        return Verdict(False, f"mystery {number}: neither the step nor the data is at fault, yet the look-ahead fails: look at its inputs' size")
-    return Verdict(True, "twins with opposite labels, inputs twelve times too large, and a learning rate in the catapult window")
+            return Verdict(
+                False,
+                f"mystery {number}: its target is hard for its kernel; compare the two closest inputs and their labels",
+            )
+        return Verdict(
+            False,
+            f"mystery {number}: neither the step nor the data is at fault, yet the look-ahead fails: look at its inputs' size",
+        )
+    return Verdict(
+        True, "twins with opposite labels, inputs twelve times too large, and a learning rate in the catapult window"
+    )
 
 
 def _diagnose(number):
-    f, params0, params, x, y, learning_rate = mystery(number)
+    f, params0, _, x, y, learning_rate = mystery(number)
     kernel = gram(empirical_ntk(f, params0), x)
     if learning_rate > max_learning_rate(kernel):
         return "learning rate"
     theta, residual = kernel[:, :, 0, 0], (y - jax.vmap(f, (None, 0))(params0, x))[:, 0]
-    hardness = jnp.sqrt(residual @ jnp.linalg.solve(theta, residual) * jnp.trace(theta) / len(x)) / jnp.linalg.norm(residual)
+    hardness = jnp.sqrt(residual @ jnp.linalg.solve(theta, residual) * jnp.trace(theta) / len(x)) / jnp.linalg.norm(
+        residual
+    )
     return "duplicates" if hardness > 5 else "curved"
