@@ -164,8 +164,8 @@ stack0, directions = draw(net, keys), draw(net, direction_keys)
 params0, v = jax.tree.map(lambda leaf: leaf[0], (stack0, directions))  # the first seed
 
 # %% [markdown]
-# A direction is drawn like the parameters, since it has their shapes. The inner product of two pytrees is that of their entries
-# in one long vector.
+# A direction is drawn like the parameters, since it has their shapes. As weights $u$ of
+# the outputs we take the targets $y$. The inner product of two pytrees is that of their entries in one long vector.
 
 # %%
 digits = ntk.datasets.digits(jax.random.key(0), 32, 100, num_components=10)
@@ -236,7 +236,7 @@ plt.show()
 assert jnp.allclose(jnp.diff(linear, 2, axis=0), 0, atol=1e-12)  # straight in s
 
 # %% [markdown]
-# What we see: second differences along $s$ vanish up to rounding, and those along $x$ do not. Linearization gives up nothing of
+# What we see: the curves on the left bend, the dashed ones on the right do not; their second differences vanish up to rounding. Linearization gives up nothing of
 # the network's nonlinearity in its input; it freezes the features.
 #
 # ## How fast the error vanishes
@@ -468,7 +468,7 @@ plt.show()
 # which adds up small contributions of all parameters with the right signs, do its work in an ever smaller relative update.
 #
 # The error of the downhill step falls with slope −0.96 ± 0.03 for tanh (theory −1) and −0.79 ± 0.04 for ReLU (theory −3/4). Compare the
-# bound of {prf:ref}`thm-remainder`. The Hessian couples only the parameters of one unit, with entries of order $m^{-1/2}$, so it gives
+# bound of {prf:ref}`thm-remainder`. The Hessian couples only the parameters of one unit, with entries of order $m^{-1/2}$, so (up to a logarithm) it gives
 # $\tfrac12 \lVert H \rVert \lVert \delta \rVert^2$ of order $m^{-1/2}$. Lénaïc Chizat, Edouard Oyallon and Francis
 # Bach {cite}`chizat2019` argue with norms in this way. It holds for every direction of that length; the direction of
 # training does better, because random signs cancel. *A bound is not a rate.* That kernels of wide networks change as $m^{-1}$ was found by Ethan
@@ -535,8 +535,9 @@ print(f"gap against width: slope {fit.exponent:.2f} ± {fit.standard_error:.2f}"
 assert abs(fit.exponent + 1) < 0.2  # leading order −1; width 16 is not yet asymptotic
 
 # %% [markdown]
-# What we see: at both widths the outputs move by about one, 0.94 and 0.98, and the gap to the linearization falls from 0.0684 to
-# 0.0029. As a power of the width that is −0.91 ± 0.03, somewhat less than the leading order −1: at width 32 higher orders still count. {doc}`/book/linearization/training_dynamics` measures this over more widths and writes down the dashed curves
+# What we see: at both widths the outputs move by about one, 0.90 and 0.98, and the gap to the linearization falls from 0.1142 to
+# 0.0029. As a power of the width that is −0.88 ± 0.03, less steep than the leading order −1: at width 16 higher orders still
+# count. {doc}`/book/linearization/training_dynamics` measures this over more widths and writes down the dashed curves
 # without any training.
 #
 # ## Where it breaks
@@ -820,7 +821,7 @@ ntk.exercises.taylor_expansion.check_second_order(second_order)
 # ## Questions readers ask
 #
 # **If the linearized model is so good, why train networks at all?** At width 1,024 it is good because the network has learned almost nothing new: its
-# features, the entries of $J(x)$, are those of the random start. Narrow networks, larger steps or another scaling leave this
+# features, the entries of $J(x)$, are nearly those of the random start. Narrow networks, larger steps or another scaling leave this
 # regime, and may well gain by it.
 #
 # **Is the relative update of 0.018 the size of a change in *every* layer?** No, it is that of all parameters together. The readout weights are few, and
@@ -835,7 +836,7 @@ ntk.exercises.taylor_expansion.check_second_order(second_order)
 # - To change the outputs by one, a downhill step needs a relative update that falls with slope −0.50 ± 0.01 in width, and the
 #   expansion misses a share that falls with −0.96 ± 0.03 (ReLU −0.79 ± 0.04). In a random direction neither falls.
 # - Small means, here, well below a quarter of the parameters' norm: beyond 0.24 to 0.32 a tenth of the change is missed.
-# - On digits the gap after training fell from 0.0684 at width 32 to 0.0029 at width 1,024, while the outputs moved by about one at both.
+# - On digits the gap after training fell from 0.1142 at width 16 to 0.0029 at width 1,024, while the outputs moved by about one at both.
 #
 # ## What is next
 #
@@ -847,7 +848,7 @@ ntk.exercises.taylor_expansion.check_second_order(second_order)
 # - Jaehoon Lee and co-authors {cite}`lee2019` compare wide networks of many kinds with their linearization during training; the experiment of
 #   {numref}`fig-taylor-training` is theirs in small.
 # - Lénaïc Chizat, Edouard Oyallon and Francis Bach {cite}`chizat2019` say when any model, wide or not, is trained close to its linearization.
-# - Ethan Dyer and Guy Gur-Ari {cite}`dyer2020` derive powers of the width as in our counting, for deep networks and any number of derivatives.
+# - Ethan Dyer and Guy Gur-Ari {cite}`dyer2020` count powers of the width for deep networks, and for products of any number of derivatives of $f$.
 # - Atılım Güneş Baydin and co-authors {cite}`baydin2018` survey automatic differentiation, forward and reverse.
 #
 # <details class="teachers"><summary>For teachers</summary>

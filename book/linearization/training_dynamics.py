@@ -13,7 +13,7 @@
 #
 # **When a network stays close to its linearization, the whole course of its training can be written down before the first step is taken.**
 #
-# *Reading time: 30 minutes. Run time: about a minute and a half on 2 CPU cores. Hardware: a CPU suffices.*
+# *Reading time: 30 minutes. Run time: two to three minutes on 2 CPU cores. Hardware: a CPU suffices.*
 
 # %% tags=["hide-input"]
 # Where the package is missing (Colab), install it and keep the jax that is there.
