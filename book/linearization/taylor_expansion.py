@@ -821,8 +821,7 @@ ntk.exercises.taylor_expansion.check_second_order(second_order)
 # ## Questions readers ask
 #
 # **If the linearized model is so good, why train networks at all?** At width 1,024 it is good because the network has learned almost nothing new: its
-# features, the entries of $J(x)$, are nearly those of the random start. Narrow networks, larger steps or another scaling leave this
-# regime, and may well gain by it.
+# features, the entries of $J(x)$, are nearly those of the random start.
 #
 # **Is the relative update of 0.018 the size of a change in *every* layer?** No, it is that of all parameters together. The readout weights are few, and
 # the update has about equal norms in both layers, so that theirs is larger. {doc}`/book/linearization/training_dynamics` takes the layers apart.
