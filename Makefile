@@ -4,7 +4,8 @@ BIN := .venv/bin
 JOBS ?= 2
 PORT ?= 8000
 SHOTS ?= _build/screenshots
-export JAX_PLATFORMS := cpu        # the stored outputs were made on a CPU; silences jax's search for a GPU
+# The stored outputs were made on a CPU. (No comment behind a value: make would keep the spaces before it.)
+export JAX_PLATFORMS := cpu
 export UV_PYTHON_DOWNLOADS := never
 
 # The first Python that runs, is of a supported version and can make an environment; PYTHON=... overrides.
