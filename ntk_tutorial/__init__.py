@@ -1,8 +1,8 @@
 """Neural tangent kernels and linearized training, in JAX.
 
-Reading order: activations, networks, gram, empirical, linearization, spectra, dynamics, training, diagnostics,
-datasets, plotting. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and
-`ntk.exercises` stay modules.
+Reading order: activations, networks, ensembles, gram, empirical, linearization, spectra, dynamics, training,
+diagnostics, datasets, plotting. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`,
+`ntk.plotting` and `ntk.exercises` stay modules.
 """
 
 from . import datasets, exercises, plotting
@@ -39,6 +39,7 @@ from .diagnostics import (
     parameter_change,
     power_law,
     relative_change,
+    rms,
     target_alignment,
 )
 from .dynamics import (
@@ -52,9 +53,12 @@ from .dynamics import (
     max_learning_rate,
     predict,
     predict_ensemble,
+    predict_infinite,
+    predict_linearized,
     solve_flow,
 )
 from .empirical import empirical_ntk, jacobian_contraction, layerwise, ntk_operator, ntk_vector_products
+from .ensembles import draw, outputs, sweep
 from .gram import as_matrix, diagonal, gram, trace_outputs
 from .linearization import linearize, scaled, taylor_expand
 from .networks import (

@@ -15,6 +15,11 @@ from .linearization import linearize
 Kernel = Float[Array, "n m *kk"]
 
 
+def rms(values: Array, axis: int | tuple[int, ...] | None = None) -> Array:
+    """The root of the mean square, over all entries or along some axes."""
+    return jnp.sqrt(jnp.mean(values**2, axis))
+
+
 def relative_change(before: Array, after: Array) -> Float[Array, ""]:
     """‖after − before‖ / ‖before‖ in the Frobenius norm: of a kernel, of outputs, of parameters."""
     return jnp.linalg.norm((after - before).reshape(-1)) / jnp.linalg.norm(before.reshape(-1))

@@ -18,10 +18,13 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Real, ScalarLike
+from jaxtyping import Array, ArrayLike, Float, PyTree, Real, ScalarLike
 
 from ._checks import check_finite, check_kernel_matrix, is_concrete
-from .gram import as_matrix
+from .empirical import empirical_ntk
+from .ensembles import outputs
+from .gram import as_matrix, gram
+from .networks import Layer, infinite_nngp, infinite_ntk
 from .spectra import eigenmodes
 
 Times = Real[ArrayLike, "*times"]
@@ -154,17 +157,56 @@ def predict(
     residual0 = (y_train - f_train0).reshape(_as_2d(ntk_train).shape[0], -1)
     coefficients = _responses(ntk_train, num_train, ts, dynamics, ridge)(residual0)
 
-    def outputs(kernel, f0):
+    def at_all_times(kernel, f0):
         change = jnp.einsum("ij,...jk->...ik", _as_2d(kernel), coefficients, precision="highest")
         change = change.reshape(*np.shape(ts), *f0.shape)
         return jnp.broadcast_to(f0, change.shape) + change
 
-    train = outputs(ntk_train, f_train0)
+    train = at_all_times(ntk_train, f_train0)
     if ntk_test_train is None:
         return Prediction(train, None)
     f_test0 = jnp.zeros((len(ntk_test_train), *y_train.shape[1:]), y_train.dtype) if f_test0 is None else f_test0
     _check_test(ntk_test_train, f_test0, y_train)
-    return Prediction(train, outputs(ntk_test_train, f_test0))
+    return Prediction(train, at_all_times(ntk_test_train, f_test0))
+
+
+def predict_linearized(
+    f: Callable[[PyTree, Array], Array],
+    params0: PyTree,
+    x_train: Float[Array, "n *shape"],
+    y_train: Float[Array, "n k"],
+    ts: Times = math.inf,
+    dynamics: Dynamics = GradientFlow(),
+    *,
+    x_test: Float[Array, "m *shape"] | None = None,
+    loss: Callable[[Array, Array], Array] | None = None,
+    ridge: ScalarLike = 0.0,
+) -> Prediction:
+    """Outputs during training of the linearization of f at params0: computes its kernels and outputs, then `predict`.
+
+    Equivalent to `train(linearize(f, params0), params0, ...)`, without training.
+
+    Args:
+        loss: None is the squared loss, in closed form; any other is integrated by `solve_flow`, by gradient flow only.
+
+    Cost: the kernel of n (n + m) pairs, and one eigendecomposition.
+
+    Raises:
+        ValueError: as `predict`, `solve_flow` and `empirical_ntk`; if a loss comes with a ridge, or without flow.
+    """
+    if loss is not None and not (isinstance(dynamics, GradientFlow) and isinstance(ridge, int | float) and ridge == 0):
+        raise ValueError(
+            f"with a loss of your own there is no closed form: it takes gradient_flow() and no ridge, "
+            f"got {dynamics} and ridge={ridge}"
+        )
+    kernel = empirical_ntk(f, params0)
+    ntk_train, f_train0 = gram(kernel, x_train), outputs(f, params0, x_train)
+    test = {}
+    if x_test is not None:
+        test = {"ntk_test_train": gram(kernel, x_test, x_train), "f_test0": outputs(f, params0, x_test)}
+    if loss is not None:
+        return solve_flow(ntk_train, y_train, ts, loss, f_train0, **test)
+    return predict(ntk_train, y_train, ts, dynamics, f_train0=f_train0, ridge=ridge, **test)
 
 
 def predict_ensemble(
@@ -210,6 +252,36 @@ def predict_ensemble(
     )
     covariance = jnp.broadcast_to(nngp_test, half.shape) + half + jnp.swapaxes(half, -1, -2)
     return EnsemblePrediction(mean.reshape(*np.shape(ts), len(nngp_test), *y_train.shape[1:]), covariance)
+
+
+def predict_infinite(
+    net: Layer,
+    x_train: Float[Array, "n *shape"],
+    y_train: Float[Array, "n *outputs"],
+    ts: Times = math.inf,
+    dynamics: Dynamics = GradientFlow(),
+    *,
+    x_test: Float[Array, "m *shape"],
+    ridge: ScalarLike = 0.0,
+) -> EnsemblePrediction:
+    """`predict_ensemble` for `net` at infinite width: computes its NTK and NNGP kernels first.
+
+    Raises:
+        ValueError: as `predict`, and where `net` has no infinite-width kernel.
+    """
+    x, n = jnp.concatenate([x_train, x_test]), len(x_train)
+    ntk, nngp = (gram(pair(net), x) for pair in (infinite_ntk, infinite_nngp))
+    return predict_ensemble(
+        ntk[:n, :n],
+        nngp[:n, :n],
+        y_train,
+        ts,
+        dynamics,
+        ntk_test_train=ntk[n:, :n],
+        nngp_test_train=nngp[n:, :n],
+        nngp_test=nngp[n:, n:],
+        ridge=ridge,
+    )
 
 
 def max_learning_rate(ntk_train: Float[Array, "n n *kk"], momentum: ScalarLike = 0.0) -> Float[Array, ""]:

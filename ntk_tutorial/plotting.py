@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
+from matplotlib.ticker import NullLocator
 
 from .diagnostics import PowerLaw, power_law
 
@@ -23,13 +24,77 @@ def scaling(ax: Axes, x, samples, *, theory: float | None = None, label: str = "
     x, samples = np.asarray(x, float), np.asarray(samples, float)
     fit = power_law(x, samples)
     mean, error = samples.mean(0), samples.std(0, ddof=1) / len(samples) ** 0.5
-    prefix = f"{label}: " if label else ""
-    text = f"{prefix}slope {float(fit.exponent):.2f} ± {float(fit.standard_error):.2f}"
-    ax.errorbar(x, mean, yerr=error, marker="o", capsize=2, color=color, label=text)
+    slope = f"slope {float(fit.exponent):.2f} ± {float(fit.standard_error):.2f}".replace("-", "−")
     if theory is not None:
-        ax.plot(x, mean[-1] * (x / x[-1]) ** theory, **THEORY, label=f"theory, slope {theory:g}")
+        slope += f" (theory {theory:g})".replace("-", "−")
+    ax.errorbar(x, mean, yerr=error, marker="o", capsize=2, color=color, label=f"{label}: {slope}" if label else slope)
+    if theory is not None:
+        ax.plot(x, mean[-1] * (x / x[-1]) ** theory, **THEORY)
     ax.set(xscale="log", yscale="log")
     return fit
+
+
+def widths_axis(ax: Axes, widths, ylabel: str, *, ylim=None, **legend) -> None:
+    """Labels an axis of widths with the widths themselves, and shows the legend."""
+    ax.set(xlabel="width", ylabel=ylabel, ylim=ylim)
+    ax.set_xticks(widths, widths)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.legend(**{"fontsize": 9} | legend)
+
+
+def mode_shares(ax: Axes, rates, share, *, horizon: float) -> None:
+    """Each mode's share of the target against its relaxation rate λ/n; dotted: the rate 1/horizon."""
+    ax.loglog(rates, share, "o")
+    ax.axvline(1 / horizon, color="black", linestyle=":")
+    ax.set(xlabel="rate λ / n", ylabel="share of the target")
+
+
+def courses(ax: Axes, ts, curves, at, dots, *, columns, ylabel: str, label: str | None = None) -> None:
+    """Some columns of curves (times, c) over the logarithm of time and, as dots of their colours, of dots (len(at), c).
+
+    Time 0, which a logarithmic axis cannot show, is left out. A label such as "mode {}" is filled with 1, 2, ...
+    """
+    ts, curves, at, dots = (np.asarray(a, float) for a in (ts, curves, at, dots))
+    for i in columns:
+        (line,) = ax.plot(ts[ts > 0], curves[ts > 0, i], linewidth=1.2, label=label and label.format(i + 1))
+        ax.plot(at[at > 0], dots[at > 0, i], "o", color=line.get_color())
+    ax.set(xscale="log", xlabel="training time t", ylabel=ylabel)
+    if label:
+        ax.legend(fontsize=9)
+
+
+def before_and_after(ax: Axes, x, before, after, x_train, y_train) -> None:
+    """Functions (networks, len(x)) at initialization (thin) and trained (thick, same colour), and the training data."""
+    for start, end in zip(np.asarray(before), np.asarray(after), strict=True):
+        (line,) = ax.plot(x, end)
+        ax.plot(x, start, color=line.get_color(), linewidth=0.6)
+    ax.plot(x_train, y_train, "ko", zorder=3, markersize=7)
+
+
+def heavy_ball_factor(ax: Axes, momenta) -> None:
+    """By which factor a step changes the slower of a mode's two solutions, against r = ηλ/n, for each momentum μ.
+
+    It is the larger root in size of z² − (1 + μ − r) z + μ; dots mark r = 2 (1 + μ), where it passes 1 [Goh 2017].
+    """
+    r = np.linspace(0, 4.5, 400)
+    for mu in momenta:
+        b = 1 + mu - r
+        root = np.sqrt((b**2 - 4 * mu).astype(complex))
+        (line,) = ax.plot(r, np.maximum(abs(b + root), abs(b - root)) / 2, label=f"μ = {mu:g}")
+        ax.plot(2 * (1 + mu), 1.0, "o", color=line.get_color())
+    ax.set(xlabel="r = ηλ / n", ylabel="factor per step", ylim=(0, 2))
+    ax.legend()
+
+
+def agreement(ax: Axes, predicted, samples, *, quantity: str) -> None:
+    """The standard deviation over samples (seeds, points), with its standard error, against the predicted one."""
+    samples = np.asarray(samples)
+    measured = samples.std(0, ddof=1)
+    error = measured / (2 * (len(samples) - 1)) ** 0.5
+    ax.errorbar(np.asarray(predicted), measured, error, fmt="o", linewidth=1)
+    ends = np.asarray([np.min(predicted), np.max(predicted)])
+    ax.plot(ends, ends, **THEORY)
+    ax.set(xlabel=f"predicted {quantity}", ylabel="measured")
 
 
 def band(ax: Axes, x, mean, deviation, *, label: str = "", color=None) -> None:

@@ -368,3 +368,42 @@ def test_plain_numbers_and_numpy(unannotated):
     assert re.search("learning_rate", repr(ntk.gradient_descent(rate))) and ntk.predict(
         theta, y, 1, ntk.gradient_descent(rate)
     )
+
+
+@pytest.mark.parametrize("dynamics", [ntk.gradient_flow(), ntk.heavy_ball(0.1, 0.8)], ids=["flow", "heavy ball"])
+def test_predict_linearized_is_predict_with_its_kernels(dynamics):
+    net, params, shape = case("depth 2, bias")
+    x, x_test, y = examples(shape, 4), examples(shape, 2, seed=2), examples((3,), 4, seed=3)
+    kernel = ntk.empirical_ntk(net.apply, params)
+    f = [ntk.outputs(net.apply, params, a) for a in (x, x_test)]
+    expected = ntk.predict(ntk.gram(kernel, x), y, 2.0, dynamics, f_train0=f[0],
+                           ntk_test_train=ntk.gram(kernel, x_test, x), f_test0=f[1], ridge=0.1)  # fmt: skip
+    got = ntk.predict_linearized(net.apply, params, x, y, 2.0, dynamics, x_test=x_test, ridge=0.1)
+    np.testing.assert_allclose(got.train, expected.train)
+    np.testing.assert_allclose(got.test, expected.test)
+    assert ntk.predict_linearized(net.apply, params, x, y).test is None
+
+
+def test_predict_linearized_for_another_loss():
+    net, params, shape = case("depth 2, bias")
+    x, x_test, y, ts = examples(shape, 4), examples(shape, 2, seed=2), jnp.eye(4, 3), jnp.asarray([0.5, 3.0])
+    got = ntk.predict_linearized(net.apply, params, x, y, ts, x_test=x_test, loss=ntk.cross_entropy)
+    run = ntk.train(
+        ntk.linearize(net.apply, params), params, x, y, ntk.gradient_flow(rtol=1e-8), ts=ts, loss=ntk.cross_entropy,
+        record=lambda p: ntk.outputs(ntk.linearize(net.apply, params), p, x_test),
+    )  # fmt: skip
+    np.testing.assert_allclose(got.test, run.record, atol=1e-6)
+    for refused in ({"dynamics": ntk.gradient_descent(0.1)}, {"ridge": 0.1}):
+        with pytest.raises(ValueError, match="no closed form"):
+            ntk.predict_linearized(net.apply, params, x, y, ts, loss=ntk.cross_entropy, **refused)
+
+
+def test_predict_infinite_is_predict_ensemble_with_its_kernels():
+    net, _, shape = case("depth 2, bias")
+    x, y = examples(shape, 6), examples((3,), 4)
+    theta, nngp = (ntk.gram(pair(net), x) for pair in (ntk.infinite_ntk, ntk.infinite_nngp))
+    expected = ntk.predict_ensemble(theta[:4, :4], nngp[:4, :4], y, 2.0, ntk_test_train=theta[4:, :4],
+                                    nngp_test_train=nngp[4:, :4], nngp_test=nngp[4:, 4:])  # fmt: skip
+    got = ntk.predict_infinite(net, x[:4], y, 2.0, x_test=x[4:])
+    np.testing.assert_allclose(got.mean, expected.mean)
+    np.testing.assert_allclose(got.covariance, expected.covariance)

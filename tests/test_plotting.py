@@ -29,7 +29,57 @@ def test_scaling(ax):
     theory = ax.lines[-1]
     assert theory.get_color() == "black" and theory.get_linestyle() == "--"
     np.testing.assert_allclose(theory.get_ydata(), mean[-1] * (x / 256) ** -0.5)
-    assert sorted(ax.get_legend_handles_labels()[1]) == ["gap: slope -0.50 ± 0.00", "theory, slope -0.5"]
+    assert ax.get_legend_handles_labels()[1] == ["gap: slope −0.50 ± 0.00 (theory −0.5)"]
+
+
+def test_widths_axis(ax):
+    plotting.scaling(ax, [8, 64], np.asarray([[1.0, 0.5], [1.2, 0.4]]))
+    plotting.widths_axis(ax, [8, 64], "gap")
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["8", "64"] and ax.get_ylabel() == "gap"
+    assert not ax.get_xticks(minor=True).size
+
+
+def test_courses(ax):
+    ts = np.arange(5.0)
+    curves = ts[:, None] * np.asarray([1.0, 2.0, 3.0])
+    plotting.courses(ax, ts, curves, ts[:3], curves[:3], columns=(0, 2), ylabel="f", label="mode {}")
+    for (line, dots), column in zip(np.reshape(ax.lines, (2, 2)), (0, 2), strict=True):
+        np.testing.assert_array_equal(line.get_xydata(), np.stack([ts[1:], curves[1:, column]], 1))  # without t = 0
+        np.testing.assert_array_equal(dots.get_ydata(), curves[1:3, column])
+        assert line.get_color() == dots.get_color()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mode 1", "mode 3"]
+
+
+def test_mode_shares(ax):
+    plotting.mode_shares(ax, np.asarray([1.0, 0.1]), np.asarray([0.7, 0.3]), horizon=4.0)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0.7, 0.3])
+    np.testing.assert_array_equal(ax.lines[1].get_xdata(), [0.25, 0.25])
+
+
+def test_before_and_after(ax):
+    x, before, after = np.arange(4.0), np.zeros((2, 4)), np.ones((2, 4))
+    plotting.before_and_after(ax, x, before, after, x[:1], np.ones((1, 1)))
+    assert [line.get_ydata()[0] for line in ax.lines] == [1, 0, 1, 0, 1]
+    assert ax.lines[0].get_color() == ax.lines[1].get_color() != ax.lines[2].get_color()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_heavy_ball_factor(ax, momentum):
+    plotting.heavy_ball_factor(ax, (momentum,))
+    r, factor = ax.lines[0].get_data()
+    at = np.searchsorted(r, 1.3)
+    roots = np.roots([1, -(1 + momentum - r[at]), momentum])
+    assert factor[at] == pytest.approx(abs(roots).max())
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), [[2 * (1 + momentum), 1]])
+
+
+def test_agreement(ax):
+    samples = np.random.default_rng(0).standard_normal((50, 3)) * np.asarray([1.0, 2.0, 3.0])
+    plotting.agreement(ax, [1.0, 2.0, 3.0], samples, quantity="spread")
+    ((data, _, (bars,)),) = ax.containers
+    measured = samples.std(0, ddof=1)
+    np.testing.assert_allclose(data.get_ydata(), measured)
+    np.testing.assert_allclose([s[1, 1] for s in bars.get_segments()], measured * (1 + 98**-0.5))
 
 
 def test_band(ax):

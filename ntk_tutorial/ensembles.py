@@ -1,0 +1,54 @@
+"""Many networks and many examples at once: outputs of a batch, draws over seeds, measurements over seeds and sizes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from ._pytree import as_pytree
+from .networks import Layer, Params
+
+
+def outputs(
+    f: Callable[[PyTree, Array], Array], params: PyTree, x: Float[Array, "n *shape"]
+) -> Float[Array, "n *outputs"]:
+    """f(params, x[i]) for every example, compiled once for each network."""
+    return _outputs(as_pytree(f), params, x)
+
+
+@jax.jit
+def _outputs(f, params, x):
+    return jax.vmap(f, (None, 0))(params, x)
+
+
+@functools.partial(jax.jit, static_argnames=("net", "input_shape"))
+def draw(net: Layer, keys: PRNGKeyArray, input_shape: tuple[int, ...]) -> Params:
+    """Parameters of one random network a key, as one pytree with the networks along the first axis of each leaf."""
+    return jax.vmap(lambda key: net.init(key, input_shape)[0])(keys)
+
+
+def sweep(
+    measure: Callable[..., PyTree], values: Sequence[Any], num_seeds: int, *, seed: int = 0, **settings: Any
+) -> PyTree:
+    """measure(value, key, **settings) for each value, such as a width, and `num_seeds` keys of its own for each.
+
+    Each value is one program over all of its seeds, so `measure` must be JAX code whose shapes `value` may decide.
+
+    Returns:
+        What `measure` returns, with two axes in front of each array: seeds, then values. `power_law(values, samples)`
+        and `plotting.scaling(ax, values, samples)` take it so.
+
+    Raises:
+        ValueError: if there is no value or no seed.
+    """
+    if len(values) < 1 or num_seeds < 1:
+        raise ValueError(f"a sweep needs at least one value and one seed, got {list(values)} and {num_seeds}")
+    keys = jax.random.split(jax.random.key(seed), (len(values), num_seeds))
+    at = [jax.jit(jax.vmap(functools.partial(measure, value, **settings))) for value in values]
+    columns = [measured(key) for measured, key in zip(at, keys, strict=True)]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1), *columns)

@@ -1,0 +1,43 @@
+"""Many networks and examples at once are the single ones, stacked."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import case, examples
+
+import ntk_tutorial as ntk
+
+
+def test_outputs_are_those_of_each_example():
+    net, params, shape = case("depth 2, bias")
+    x = examples(shape, 3)
+    np.testing.assert_allclose(ntk.outputs(net.apply, params, x), jnp.stack([net.apply(params, a) for a in x]))
+    linear = ntk.linearize(net.apply, params)  # a function that holds arrays
+    np.testing.assert_allclose(ntk.outputs(linear, params, x), ntk.outputs(net.apply, params, x))
+
+
+def test_draw_is_one_network_a_key():
+    net, _, shape = case("depth 1")
+    keys = jax.random.split(jax.random.key(3), 2)
+    stack = ntk.draw(net, keys, shape)
+    for i, key in enumerate(keys):
+        alone, _ = net.init(key, shape)
+        jax.tree.map(np.testing.assert_array_equal, jax.tree.map(lambda leaf: leaf[i], stack), alone)  # noqa: B023
+
+
+def test_sweep():
+    def measure(value, key, scale):
+        return {"value": scale * value, "draw": jax.random.normal(key, (2,))}
+
+    got = ntk.sweep(measure, [1.0, 2.0, 3.0], 4, seed=5, scale=10.0)
+    np.testing.assert_array_equal(got["value"], 4 * [[10.0, 20.0, 30.0]])
+    assert got["draw"].shape == (4, 3, 2) and len(np.unique(got["draw"])) == 24  # every run has a key of its own
+    again = ntk.sweep(measure, [1.0, 2.0, 3.0], 4, seed=5, scale=10.0)
+    np.testing.assert_array_equal(got["draw"], again["draw"])
+
+
+@pytest.mark.parametrize(("values", "num_seeds"), [([], 3), ([1], 0)])
+def test_an_empty_sweep_is_refused(values, num_seeds):
+    with pytest.raises(ValueError, match="at least one value and one seed"):
+        ntk.sweep(lambda value, key: value, values, num_seeds)
