@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,15 +16,15 @@ from .layers import Params
 
 @dataclass(frozen=True)
 class SelfAttention:
-    """Attention of every position to all, linear in its weights A = Q Kᵀ / num_keys, with queries and keys tied.
+    """Attention of every position to all, its products of queries and keys scaled by 1 / num_keys, the two tied.
 
     On h of shape (positions, channels), with W_K, W_V, W_O, b ~ N(0, 1) and n channels,
-    A = query_std key_std / (n · num_keys) · h W_K (h W_K)ᵀ, V = value_std / √n · h W_V, and
+    A = mechanism(query_std key_std / (n · num_keys) · h W_K (h W_K)ᵀ), V = value_std / √n · h W_V, and
     z = out_std / √(num_heads num_values) · [A V of each head] W_O + b_std b. The scale 1 / num_keys is that of the
     limit of Hron et al. 2020, "Infinite attention", section 3.1, where independent queries and keys would make A
     vanish.
 
-    Infinite width: A becomes G = query_std key_std q[s, s'] of its own example, no longer random. With
+    Infinite width: A becomes G = mechanism(query_std key_std q[s, s']) of its own example, no longer random. With
     σ² = (out_std value_std)², q ← σ² G1 q G2ᵀ + b_std² and Θ ← σ² G1 (Θ + 2 q) G2ᵀ + b_std²: q once for W_V and once
     for W_O, while changes of A, and so of W_K, count as 1 / num_keys.
 
@@ -33,6 +34,7 @@ class SelfAttention:
         num_heads: heads side by side.
         query_std, key_std, value_std, out_std: scales, of which query_std · key_std is one.
         b_std: scale of the output's bias; None means no bias parameter at all.
+        mechanism: "softmax" over the positions attended to, or "identity".
     """
 
     num_channels: int
@@ -44,6 +46,7 @@ class SelfAttention:
     value_std: float = 1.0
     out_std: float = 1.0
     b_std: float | None = None
+    mechanism: Literal["softmax", "identity"] = "softmax"
 
     def __post_init__(self):
         sizes = (self.num_channels, self.num_keys, self.num_values, self.num_heads)
@@ -51,6 +54,8 @@ class SelfAttention:
             raise ValueError(f"the sizes of SelfAttention must be positive, got {self}")
         if min(self.query_std, self.key_std, self.value_std, self.out_std, self.b_std or 0.0) < 0:
             raise ValueError(f"standard deviations cannot be negative, got {self}")
+        if self.mechanism not in ("softmax", "identity"):
+            raise ValueError(f'the mechanism of SelfAttention is "softmax" or "identity", got {self.mechanism!r}')
 
     def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         self._check(input_shape[:-1])
@@ -73,7 +78,7 @@ class SelfAttention:
         h, num_inputs = x.reshape(-1, x.shape[-1]), x.shape[-1]
         product = lambda a, b: jnp.matmul(a, b, precision="highest")  # noqa: E731
         keys, values = (product(jnp.stack([h] * self.num_heads), params[name]) for name in ("key", "value"))
-        attention = product(keys, keys.mT) * (self.query_std * self.key_std / (num_inputs * self.num_keys))
+        attention = self._attention(product(keys, keys.mT) / (num_inputs * self.num_keys))
         scale = self.value_std * self.out_std / math.sqrt(num_inputs * self.num_heads * self.num_values)
         z = scale * product(product(attention, values), params["out"]).sum(axis=0)
         z = z.reshape(*x.shape[:-1], self.num_channels)
@@ -86,7 +91,7 @@ class SelfAttention:
         self._check(state.positions)
         size = math.prod(state.positions)
         q11, q12, q22, theta = (q.reshape(size, size) for q in state[:4])
-        g1, g2 = (self.query_std * self.key_std * q for q in (q11, q22))
+        g1, g2 = (self._attention(q) for q in (q11, q22))
 
         def attend(g, q, g_prime):
             gq = jnp.matmul(g, q, precision="highest")
@@ -113,6 +118,10 @@ class SelfAttention:
 
         pairs = zip(gradient(h1, delta1), gradient(h2, delta2), strict=True)
         return sum(jnp.matmul(g1, g2.T, precision="highest") for g1, g2 in pairs)
+
+    def _attention(self, products: Float[Array, "*head s s"]) -> Float[Array, "*head s s"]:
+        scaled = self.query_std * self.key_std * products
+        return jax.nn.softmax(scaled, axis=-1) if self.mechanism == "softmax" else scaled
 
     def _check(self, positions: Shape) -> None:
         if not positions:
