@@ -77,7 +77,10 @@ class Windows:
 
     def shifted(self, x: Array, dim: int, axes: Shape) -> list[Array]:
         """x as seen from each entry of the window along axis number `dim`, at all stops; `axes` move together."""
-        x = self.pad(x, dim, axes)
+        return self.slices(self.pad(x, dim, axes), dim, axes)
+
+    def slices(self, x: Array, dim: int, axes: Shape) -> list[Array]:
+        """`shifted`, of x that is padded already."""
         window, stride = self.shape[dim], self.strides[dim]
         stops = (x.shape[axes[0]] - window) // stride + 1
 
@@ -169,10 +172,12 @@ class Conv(Affine):
         return x.reshape(*x.shape[:-2], -1)
 
     def patch_covariance(self, q: Array, positions: Shape) -> Array:
-        num_dims = len(positions)
-        for dim in range(num_dims):
-            q = self.windows.sum(q, dim, tuple(range(dim, q.ndim, num_dims)))
-        return q / math.prod(self.filter_shape)
+        axes = [tuple(range(dim, q.ndim, len(positions))) for dim in range(len(positions))]
+        for dim in range(len(positions)):
+            q = self.windows.pad(q, dim, axes[dim])
+        for dim in range(len(positions)):
+            q = sum(self.windows.slices(q, dim, axes[dim]))
+        return jax.lax.optimization_barrier(q / math.prod(self.filter_shape))
 
 
 class Pool:
