@@ -107,10 +107,14 @@ def input_state(
     def covariance(a, b, entries):
         if entries == Entries.NONE:
             return None
-        if entries == Entries.EQUAL:
-            return jnp.vecdot(a, b, precision="highest") / a.shape[-1]
-        return jnp.tensordot(a, b, axes=(-1, -1), precision="highest") / a.shape[-1]
+        if entries == Entries.PAIRS:
+            ones = (1,) * len(positions)
+            a, b = a.reshape(*positions, *ones, num_channels), b.reshape(*ones, *positions, num_channels)
+        if num_channels <= 8:  # a matrix product would leave the axes in an order that makes all layers slow
+            return jnp.mean(a * b, axis=-1)
+        return jnp.einsum("...c,...c->...", a, b, precision="highest") / num_channels
 
+    positions, num_channels = x1.shape[:-1], x1.shape[-1]
     q11, q22 = (covariance(x, x, needs.variance) for x in (x1, x2))
     q12 = covariance(x1, x2, needs.covariance)
-    return KernelState(q11, q12, q22, jnp.zeros_like(q12), x1.shape[:-1], x1.shape[-1], False)
+    return KernelState(q11, q12, q22, jnp.zeros_like(q12), positions, num_channels, False)
