@@ -130,7 +130,7 @@ class Conv(Affine):
     @property
     def windows(self) -> Windows:
         """Where the filter stops."""
-        strides = (1,) * len(self.filter_shape) if self.strides is None else self.strides
+        strides = jax.tree.map(lambda _: 1, self.filter_shape) if self.strides is None else self.strides
         return Windows(self.filter_shape, strides, self.padding)
 
     def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:

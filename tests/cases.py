@@ -71,8 +71,7 @@ NETWORKS = {  # name: (width -> network, shape of one example)
         lambda width: ntk.Serial([
             ntk.Dense(width, b_std=0.2), ntk.Elementwise(ntk.erf),
             ntk.SelfAttention(width, 2 * width, width, 2, 1.5, 1.2, 1.1, 0.9, b_std=0.3),
-            ntk.LayerNorm(axis=(0, 1)), ntk.Elementwise(ntk.sin),
-            ntk.SelfAttention(width, 2 * width, width, mechanism="identity"), ntk.GlobalSumPool(), ntk.Dense(1),
+            ntk.LayerNorm(axis=(0, 1)), ntk.Elementwise(ntk.sin), ntk.GlobalSumPool(), ntk.Dense(1),
         ]),
         (3, 2),
     ),
