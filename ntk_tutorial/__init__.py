@@ -1,8 +1,8 @@
 """Neural tangent kernels and linearized training, in JAX.
 
-Reading order: activations, networks, ensembles, gram, empirical, linearization, spectra, dynamics, training,
-diagnostics, datasets, plotting. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`,
-`ntk.plotting` and `ntk.exercises` stay modules.
+Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, empirical,
+linearization, spectra, dynamics, training, diagnostics, datasets, plotting. Everything public is reached flat,
+`import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and `ntk.exercises` stay modules.
 """
 
 from . import datasets, exercises, plotting
@@ -28,6 +28,8 @@ from .activations import (
     swish,
     tanh,
 )
+from .attention import SelfAttention
+from .convolutions import AvgPool, Conv, GlobalAvgPool, GlobalSumPool, SumPool
 from .diagnostics import (
     Estimate,
     ParameterChange,
@@ -60,20 +62,10 @@ from .dynamics import (
 from .empirical import empirical_ntk, jacobian_contraction, layerwise, ntk_operator, ntk_vector_products
 from .ensembles import draw, outputs, sweep
 from .gram import as_matrix, diagonal, gram, trace_outputs
+from .kernel_state import KernelState
+from .layers import Dense, Elementwise, Flatten, Identity, Layer, LayerNorm
 from .linearization import linearize, scaled, taylor_expand
-from .networks import (
-    Dense,
-    Elementwise,
-    Flatten,
-    Identity,
-    KernelState,
-    LayerNorm,
-    Residual,
-    Serial,
-    infinite_nngp,
-    infinite_ntk,
-    mlp,
-)
+from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
 from .training import Trajectory, cross_entropy, squared_loss, train
 

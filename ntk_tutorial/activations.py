@@ -50,10 +50,27 @@ def _sqrt_det(q11, q12, q22):
     return jnp.sqrt(jnp.where(det > 8 * jnp.finfo(product.dtype).eps * product, det, 0.0))
 
 
+@functools.cache
+def _arctan_coefficients(degree: int) -> np.ndarray:
+    """Of powers of t², for arctan(t) / t on 0 ≤ t ≤ 1: interpolated at Chebyshev nodes, with error 6^(−degree)."""
+    interpolant = np.polynomial.Chebyshev.interpolate(lambda u: np.arctan(u**0.5) / u**0.5, degree, domain=[0, 1])
+    return interpolant.convert(kind=np.polynomial.Polynomial, domain=[-1, 1], window=[-1, 1]).coef
+
+
+def _arctan(t):
+    """arctan(t) for 0 ≤ t ≤ 1; the library's takes several times as long, and most of the time of a ReLU kernel."""
+    if t.dtype == jnp.float64:
+        return jnp.arctan(t)
+    u, coefficients = t * t, _arctan_coefficients(10)
+    return t * functools.reduce(lambda total, c: total * u + float(c), coefficients[-2::-1], float(coefficients[-1]))
+
+
 def _angle(q11, q12, q22):
-    # arctan2 keeps its accuracy as the angle goes to zero, where arccos(ρ) loses half of the digits. A side without
-    # variance makes a right angle with all, since sign(0) = 0.
-    return jnp.where((q11 > 0) & (q22 > 0), jnp.arctan2(_sqrt_det(q11, q12, q22), q12), jnp.pi / 2)
+    # By the tangent of half of the acute angle, which keeps its accuracy as that goes to zero, where arccos(ρ) loses
+    # half of the digits. A side without variance makes a right angle with all, since sign(0) = 0.
+    scale = jnp.sqrt(q11 * q22)
+    acute = 2.0 * _arctan(_sqrt_det(q11, q12, q22) / jnp.where(scale > 0, scale + jnp.abs(q12), 1.0))
+    return jnp.where(scale > 0, jnp.where(q12 < 0, jnp.pi - acute, acute), jnp.pi / 2)
 
 
 def _sign_dual(q11, q12, q22):

@@ -24,7 +24,8 @@ from ._checks import check_finite, check_kernel_matrix, is_concrete
 from .empirical import empirical_ntk
 from .ensembles import outputs
 from .gram import as_matrix, gram
-from .networks import Layer, infinite_nngp, infinite_ntk
+from .layers import Layer
+from .networks import infinite_nngp, infinite_ntk
 from .spectra import eigenmodes
 
 Times = Real[ArrayLike, "*times"]

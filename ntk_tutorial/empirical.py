@@ -10,7 +10,6 @@ outputs, p parameters, and a forward pass of F operations, the n x n kernel take
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import jax
@@ -20,7 +19,8 @@ from jaxtyping import Array, Float, PyTree
 
 from ._checks import check_finite, check_floating
 from ._pytree import traced
-from .networks import Dense, Layer, Residual, Serial, walk
+from .layers import Layer
+from .networks import Serial, walk
 
 NetworkFunction = Callable[[PyTree, Array], Array]
 
@@ -66,18 +66,18 @@ class Layerwise:
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
         _check_output(self.net.apply, self.params, x1)
         return sum(
-            _dense_contribution(layer, h1, h2, delta1, delta2)
-            for (layer, h1, delta1), (_, h2, delta2) in zip(self.factors(x1), self.factors(x2), strict=True)
+            layer.ntk_contribution(params, h1, delta1, h2, delta2)
+            for (layer, params, h1, delta1), (*_, h2, delta2) in zip(self.factors(x1), self.factors(x2), strict=True)
         )
 
-    def factors(self, x: Array) -> list[tuple[Dense, Array, Array]]:
-        """Each Dense layer with its input h and δ = ∂f/∂z, z its output: the gradient of its weights is h δᵀ."""
+    def factors(self, x: Array) -> list[tuple[Layer, PyTree, Array, Array]]:
+        """Each layer that has parameters, these, its input h, and δ = ∂f/∂z, with z its output."""
         layers, probe_shapes = [], []
 
         def note(layer, params, h):
             z = layer.apply(params, h)
             if jax.tree.leaves(params):
-                layers.append(layer)
+                layers.append((layer, params))
                 probe_shapes.append(z)
             return z
 
@@ -96,17 +96,7 @@ class Layerwise:
             return walk(self.net, self.params, x, visit), inputs
 
         deltas, inputs = jax.jacrev(forward, has_aux=True)([jnp.zeros(z.shape, z.dtype) for z in probe_shapes])
-        return list(zip(layers, inputs, deltas, strict=True))
-
-
-def _dense_contribution(layer: Dense, h1: Array, h2: Array, delta1: Array, delta2: Array) -> Float[Array, "k k"]:
-    """Σ over the layer's weights and biases of ∂f(x1) ∂f(x2)ᵀ; weights are shared by all positions of an example."""
-    w_scale, b_scale = layer.scales(h1.shape[-1])
-    h1, h2 = (h.reshape(-1, h.shape[-1]) for h in (h1, h2))
-    delta1, delta2 = (d.reshape(len(d), -1, d.shape[-1]) for d in (delta1, delta2))
-    einsum = functools.partial(jnp.einsum, precision="highest")
-    shared = w_scale**2 * einsum("sc,tc->st", h1, h2) + (0.0 if layer.b_std is None else b_scale**2)
-    return einsum("st,asbt->ab", shared, einsum("aso,bto->asbt", delta1, delta2))
+        return [(*layer, h, delta) for layer, h, delta in zip(layers, inputs, deltas, strict=True)]
 
 
 def jacobian_contraction(f: NetworkFunction, params: PyTree) -> JacobianContraction:
@@ -122,8 +112,12 @@ def ntk_vector_products(f: NetworkFunction, params: PyTree) -> NtkVectorProducts
 
 
 def layerwise(net: Layer, params: PyTree) -> Layerwise:
-    """Θ layer by layer: the gradient of a Dense layer is an outer product h δᵀ, so (h1·h2)(δ1·δ2) is all it takes."""
-    if not isinstance(net, (Serial, Residual, Dense)):
+    """Θ layer by layer: the gradient of a Dense layer is an outer product h δᵀ, so (h1·h2)(δ1·δ2) is all it takes.
+
+    Convolutions share their weights between positions, which makes it a sum of such products; where positions are many
+    the gradient of a single layer is formed instead, whichever takes fewer operations.
+    """
+    if not (hasattr(net, "walk") or hasattr(net, "ntk_contribution")):
         raise TypeError(
             f"layerwise takes a network made of this package's layers, got {net!r}: use empirical_ntk(f, params)"
         )

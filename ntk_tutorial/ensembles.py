@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from ._pytree import as_pytree
-from .networks import Layer, Params
+from .layers import Layer, Params
 
 
 def outputs(

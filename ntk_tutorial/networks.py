@@ -1,231 +1,22 @@
-"""Networks as lists of layers, each with a finite width (`init`, `apply`) and an infinite one (`kernel`).
-
-A layer is a frozen dataclass; its parameters are a plain pytree kept outside it, because the theory differentiates
-with respect to them. `apply` takes one example; batches go through `jax.vmap`.
-"""
+"""Networks: layers one after another or side by side, the usual architectures, and kernels of infinite networks."""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._pytree import traced
 from .activations import Activation
-
-Params = PyTree
-Shape = tuple[int, ...]
-
-
-class KernelState(NamedTuple):
-    """What a pair of examples has become inside an infinitely wide network.
-
-    Attributes:
-        q11, q12, q22: covariances of one channel's signal, E[z(x1) z(x1)], E[z(x1) z(x2)], E[z(x2) z(x2)];
-            of shape () for vectors, and one entry a position for images and sequences.
-        ntk: Θ(x1, x2) of the layers so far, shaped like q12.
-        num_channels: length of the last axis of the finite signal, which the standard parameterization needs.
-        is_gaussian: whether the signal is a Gaussian process, as the duals of an activation require.
-    """
-
-    q11: Array
-    q12: Array
-    q22: Array
-    ntk: Array
-    num_channels: int
-    is_gaussian: bool
-
-
-def input_state(x1: Float[Array, "*position channel"], x2: Float[Array, "*position channel"]) -> KernelState:
-    """The kernel x·x′ / dim of the inputs themselves, position by position."""
-    q11, q12, q22 = (jnp.vecdot(a, b) / a.shape[-1] for a, b in ((x1, x1), (x1, x2), (x2, x2)))
-    return KernelState(q11, q12, q22, jnp.zeros_like(q12), x1.shape[-1], False)
-
-
-@runtime_checkable
-class Layer(Protocol):
-    """What every layer offers."""
-
-    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
-        """Draws parameters for inputs of `input_shape` (one example) and tells the shape of the output."""
-        ...
-
-    def apply(self, params: Params, x: Array) -> Array:
-        """The output for one example."""
-        ...
-
-    def kernel(self, state: KernelState) -> KernelState:
-        """The same map at infinite width."""
-        ...
-
+from .convolutions import Conv, GlobalAvgPool, GlobalPool, LocalPool, Padding
+from .kernel_state import OUTPUT, KernelState, Needs, Shape, input_state
+from .layers import Dense, Elementwise, Flatten, Identity, Layer, Parameterization, Params, needs_before, propagate
 
 Visit = Callable[[Layer, Params, Array], Array]
-
-
-class _Stateless:
-    """A layer without parameters whose output has the shape of its input."""
-
-    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
-        del key
-        return (), input_shape
-
-
-@dataclass(frozen=True)
-class Dense:
-    """z = w_std / √fan_in · W h + b_std · b on the last axis, with W, b ~ N(0, 1) [Jacot et al. 2018, section 2].
-
-    Infinite width: q ← w_std² q + b_std², Θ ← w_std² Θ + w_std² q + b_std².
-
-    Attributes:
-        num_outputs: length of the output's last axis.
-        w_std: σ_w.
-        b_std: σ_b; None means no bias parameter at all.
-        parameterization: "ntk" as above; "standard" puts the scales into the draw, z = W h + b with
-            W ~ N(0, w_std² / fan_in) and b ~ N(0, b_std²). The function at initialization has the same law, but Θ
-            counts ∂z/∂W without the factor: fan_in · q + 1 replaces w_std² q + b_std² in Θ.
-    """
-
-    num_outputs: int
-    w_std: float = 1.0
-    b_std: float | None = None
-    parameterization: Literal["ntk", "standard"] = "ntk"
-
-    def __post_init__(self):
-        if self.num_outputs < 1:
-            raise ValueError(f"Dense needs at least one output, got num_outputs={self.num_outputs}")
-        if self.w_std < 0 or (self.b_std or 0.0) < 0:
-            raise ValueError(f"standard deviations cannot be negative, got w_std={self.w_std}, b_std={self.b_std}")
-        if self.parameterization not in ("ntk", "standard"):
-            raise ValueError(f'parameterization is "ntk" or "standard", got {self.parameterization!r}')
-
-    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
-        w_key, b_key = jax.random.split(key)
-        w_scale, b_scale = self._draw_scales(input_shape[-1])
-        params = {"w": w_scale * jax.random.normal(w_key, (input_shape[-1], self.num_outputs))}
-        if self.b_std is not None:
-            params["b"] = b_scale * jax.random.normal(b_key, (self.num_outputs,))
-        return params, (*input_shape[:-1], self.num_outputs)
-
-    def apply(self, params: Params, x: Float[Array, "*position fan_in"]) -> Float[Array, "*position num_outputs"]:
-        fan_in, num_outputs = params["w"].shape
-        if x.ndim == 0 or x.shape[-1] != fan_in or num_outputs != self.num_outputs:
-            raise ValueError(
-                f"{self} got an example of shape {x.shape} and weights of shape {params['w'].shape}: the last axis of "
-                f"the example must have length {fan_in}, as input_shape had in init"
-            )
-        w_scale, b_scale = self.scales(fan_in)
-        z = w_scale * jnp.matmul(x, params["w"], precision="highest")
-        return z if self.b_std is None else z + jnp.broadcast_to(b_scale * params["b"], z.shape)
-
-    def kernel(self, state: KernelState) -> KernelState:
-        w_var, b_var = self.w_std**2, (self.b_std or 0.0) ** 2
-        w_scale, b_scale = self.scales(state.num_channels)
-        from_weights = w_scale**2 * state.num_channels * state.q12
-        from_bias = 0.0 if self.b_std is None else b_scale**2
-        q11, q12, q22 = (w_var * q + b_var for q in (state.q11, state.q12, state.q22))
-        return KernelState(q11, q12, q22, w_var * state.ntk + from_weights + from_bias, self.num_outputs, True)
-
-    def scales(self, fan_in: int) -> tuple[float, float]:
-        """The factors of W and b in the forward pass."""
-        if self.parameterization == "standard":
-            return 1.0, 1.0
-        return self.w_std / math.sqrt(fan_in), self.b_std or 0.0
-
-    def _draw_scales(self, fan_in: int) -> tuple[float, float]:
-        if self.parameterization == "standard":
-            return self.w_std / math.sqrt(fan_in), self.b_std or 0.0
-        return 1.0, 1.0
-
-
-@dataclass(frozen=True)
-class Elementwise(_Stateless):
-    """φ on every entry. Infinite width: q ← E[φφ], Θ ← Θ · E[φ'φ']."""
-
-    activation: Activation
-
-    def __post_init__(self):
-        if not isinstance(self.activation, Activation):
-            raise TypeError(
-                f"Elementwise takes an Activation such as ntk.relu, got {self.activation!r}: wrap a plain smooth "
-                f"function with ntk.by_quadrature(function)"
-            )
-
-    def apply(self, params: Params, x: Array) -> Array:
-        return self.activation.fn(x)
-
-    def kernel(self, state: KernelState) -> KernelState:
-        if not state.is_gaussian:
-            raise ValueError(
-                f"{self} has no infinite-width kernel here: its input is not a Gaussian process. "
-                f"Put a Dense layer between the inputs, or the previous activation, and this one"
-            )
-        q11, q12, q22, theta, num_channels, _ = state
-        phi = self.activation
-        return KernelState(
-            q11=phi.dual(q11, q11, q11),
-            q12=phi.dual(q11, q12, q22),
-            q22=phi.dual(q22, q22, q22),
-            ntk=theta * phi.dual_derivative(q11, q12, q22),
-            num_channels=num_channels,
-            is_gaussian=False,
-        )
-
-
-@dataclass(frozen=True)
-class Identity(_Stateless):
-    """Does nothing: the usual shortcut of a residual block."""
-
-    def apply(self, params: Params, x: Array) -> Array:
-        return x
-
-    def kernel(self, state: KernelState) -> KernelState:
-        return state
-
-
-@dataclass(frozen=True)
-class Flatten:
-    """All axes of an example into one. Infinite width: covariances averaged over positions."""
-
-    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
-        return (), (math.prod(input_shape),)
-
-    def apply(self, params: Params, x: Array) -> Float[Array, " entry"]:
-        return x.reshape(-1)
-
-    def kernel(self, state: KernelState) -> KernelState:
-        q11, q12, q22, theta = (jnp.mean(q) for q in state[:4])
-        return KernelState(q11, q12, q22, theta, state.num_channels * math.prod(state.q12.shape), state.is_gaussian)
-
-
-@dataclass(frozen=True)
-class LayerNorm(_Stateless):
-    """Centres and scales the last axis to mean 0, variance 1, without learned scale or shift.
-
-    Infinite width: q and Θ divided by √(q11 q22). A signal of many channels has mean zero there, so only the scale
-    matters; on raw inputs the kernel therefore assumes that they are centred.
-    """
-
-    axis: int = -1
-    epsilon: float = 1e-12
-
-    def __post_init__(self):
-        if self.axis != -1:
-            raise ValueError(f"LayerNorm normalizes the channels, axis=-1; got axis={self.axis}")
-
-    def apply(self, params: Params, x: Array) -> Array:
-        return jax.nn.standardize(x, axis=self.axis, epsilon=self.epsilon)
-
-    def kernel(self, state: KernelState) -> KernelState:
-        s1, s2 = (jnp.sqrt(q + self.epsilon) for q in (state.q11, state.q22))
-        return state._replace(
-            q11=state.q11 / s1**2, q12=state.q12 / (s1 * s2), q22=state.q22 / s2**2, ntk=state.ntk / (s1 * s2)
-        )
 
 
 @dataclass(frozen=True)
@@ -236,7 +27,7 @@ class Residual:
     """
 
     branch: Layer
-    shortcut: Layer = Identity()
+    shortcut: Layer = field(default_factory=Identity)
 
     def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         branch_key, shortcut_key = jax.random.split(key)
@@ -245,7 +36,8 @@ class Residual:
         if branch_shape != shortcut_shape:
             raise ValueError(
                 f"the branch of this Residual gives shape {branch_shape}, its shortcut {shortcut_shape}: change the "
-                f"branch's last layer, or project with shortcut=Dense({branch_shape[-1]})"
+                f"branch's last layer, or project with shortcut=Dense({branch_shape[-1]}), or with a Conv that has the "
+                f"branch's strides"
             )
         return (branch, shortcut), branch_shape
 
@@ -255,15 +47,25 @@ class Residual:
     def apply(self, params: Params, x: Array) -> Array:
         return self.walk(params, x, _apply)
 
+    def needs(self, after: Needs) -> Needs:
+        return Needs(*map(max, needs_before(self.branch, after), needs_before(self.shortcut, after)))
+
     def kernel(self, state: KernelState) -> KernelState:
-        branch, shortcut = self.branch.kernel(state), self.shortcut.kernel(state)
+        branch, shortcut = (propagate(layer, state, state.needs) for layer in (self.branch, self.shortcut))
         if not _ends_in_fresh_weights(self.branch):
             raise ValueError(
-                f"the branch of this Residual must end in Dense for its infinite-width kernel, got {self.branch}: "
-                f"otherwise branch and shortcut are correlated and their covariances do not add"
+                f"the branch of this Residual must end in Dense, Conv or SelfAttention for its infinite-width kernel, "
+                f"got {self.branch}: otherwise branch and shortcut are correlated and their covariances do not add"
             )
-        q = (a + b for a, b in zip(branch[:4], shortcut[:4], strict=True))
-        return KernelState(*q, branch.num_channels, branch.is_gaussian and shortcut.is_gaussian)
+        if branch.positions != shortcut.positions:
+            raise ValueError(
+                f"the branch of this Residual leaves positions {branch.positions}, its shortcut {shortcut.positions}: "
+                f"project with shortcut=Conv(...) of the branch's strides"
+            )
+        q11, q12, q22, theta = (None if a is None else a + b for a, b in zip(branch[:4], shortcut[:4], strict=True))
+        return branch._replace(
+            q11=q11, q12=q12, q22=q22, ntk=theta, is_gaussian=branch.is_gaussian and shortcut.is_gaussian
+        )
 
 
 @dataclass(frozen=True)
@@ -299,8 +101,20 @@ class Serial:
     def apply(self, params: Params, x: Array) -> Array:
         return self.walk(params, x, _apply)
 
+    def needs(self, after: Needs) -> Needs:
+        return self._needs(after)[0]
+
     def kernel(self, state: KernelState) -> KernelState:
-        return functools.reduce(lambda s, layer: layer.kernel(s), self.layers, state)
+        for layer, after in zip(self.layers, self._needs(state.needs)[1:], strict=True):
+            state = propagate(layer, state, after)
+        return state
+
+    def _needs(self, after: Needs) -> list[Needs]:
+        """What is read before each layer, and after the last."""
+        needs = [after]
+        for layer in reversed(self.layers):
+            needs.append(needs_before(layer, needs[-1]))
+        return needs[::-1]
 
 
 def walk(layer: Layer, params: Params, x: Array, visit: Visit) -> Array:
@@ -313,7 +127,10 @@ def _apply(layer: Layer, params: Params, x: Array) -> Array:
 
 
 def _ends_in_fresh_weights(layer: Layer) -> bool:
-    return isinstance(layer, Dense) or (isinstance(layer, Serial) and _ends_in_fresh_weights(layer.layers[-1]))
+    if isinstance(layer, Serial):  # what is linear and without weights may follow them
+        layers = [l for l in layer.layers if not isinstance(l, (LocalPool, GlobalPool, Flatten, Identity))]
+        return bool(layers) and _ends_in_fresh_weights(layers[-1])
+    return hasattr(layer, "ntk_contribution")
 
 
 def mlp(
@@ -324,7 +141,7 @@ def mlp(
     *,
     w_std: float = 1.0,
     b_std: float | None = None,
-    parameterization: Literal["ntk", "standard"] = "ntk",
+    parameterization: Parameterization = "ntk",
 ) -> Serial:
     """A fully-connected network with `depth` hidden layers of `width` units and a linear readout.
 
@@ -337,6 +154,73 @@ def mlp(
     return Serial([*hidden, dense(num_outputs)])
 
 
+def cnn(
+    width: int,
+    depth: int,
+    num_outputs: int,
+    activation: Activation,
+    *,
+    filter_shape: tuple[int, ...] = (3, 3),
+    strides: tuple[int, ...] | None = None,
+    padding: Padding = "SAME",
+    pooling: bool = True,
+    w_std: float = 1.0,
+    b_std: float | None = None,
+    parameterization: Parameterization = "ntk",
+) -> Serial:
+    """A convolutional network: `depth` convolutions of `width` channels, then a linear readout.
+
+    The readout acts on the mean over positions, or on all of them where `pooling` is False. That choice decides what
+    an infinite kernel costs: with S positions, S² covariances a pair of examples against S. For sequences give a
+    filter_shape with one entry.
+    """
+    if depth < 1:
+        raise ValueError(f"depth counts convolutions and must be positive, got {depth}")
+    scales = {"w_std": w_std, "b_std": b_std, "parameterization": parameterization}
+    conv = Conv(width, filter_shape, strides, padding, **scales)
+    top = GlobalAvgPool() if pooling else Flatten()
+    return Serial([*(conv, Elementwise(activation)) * depth, top, Dense(num_outputs, **scales)])
+
+
+def resnet(
+    width: int,
+    num_blocks: tuple[int, ...],
+    num_outputs: int,
+    activation: Activation,
+    *,
+    filter_shape: tuple[int, ...] = (3, 3),
+    padding: Padding = "SAME",
+    w_std: float = 1.0,
+    b_std: float | None = None,
+    parameterization: Parameterization = "ntk",
+) -> Serial:
+    """A residual convolutional network of blocks x + Conv(φ(Conv(φ(x)))) [He et al. 2016, "Identity mappings"].
+
+    Args:
+        width: channels of the first stage; each further stage has twice as many, and halves the image in its first
+            block, whose shortcut is a convolution of one entry.
+        num_blocks: how many in each stage: (2, 2, 2) has three stages.
+        num_outputs: of the readout, which acts on the mean over positions.
+        activation: φ.
+        filter_shape, padding, w_std, b_std, parameterization: of each convolution; for sequences give a filter_shape
+            with one entry.
+    """
+    if not num_blocks or min(num_blocks) < 1:
+        raise ValueError(f"num_blocks must hold a positive number for each stage, got {num_blocks}")
+    scales = {"w_std": w_std, "b_std": b_std, "parameterization": parameterization}
+    phi, ones = Elementwise(activation), (1,) * len(filter_shape)
+    layers = [Conv(width, filter_shape, None, padding, **scales)]
+    for stage, blocks in enumerate(num_blocks):
+        for block in range(blocks):
+            halve = stage > 0 and block == 0
+            strides, channels = (tuple(2 * s for s in ones) if halve else ones), width * 2**stage
+            first = Conv(channels, filter_shape, strides, padding, **scales)
+            second = Conv(channels, filter_shape, None, padding, **scales)
+            shortcut = Conv(channels, ones, strides, padding, **scales) if halve else Identity()
+            layers.append(Residual(Serial([phi, first, phi, second]), shortcut))
+    return Serial([*layers, phi, GlobalAvgPool(), Dense(num_outputs, **scales)])
+
+
 @traced()
 class InfiniteKernel:
     """A kernel of an infinitely wide network, as a pair function (x1, x2) -> scalar."""
@@ -345,12 +229,12 @@ class InfiniteKernel:
     which: Literal["ntk", "nngp"]
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, ""]:
-        state = self.net.kernel(input_state(x1, x2))
+        state = propagate(self.net, input_state(x1, x2, needs_before(self.net, OUTPUT)), OUTPUT)
         value = state.ntk if self.which == "ntk" else state.q12
         if value.shape != ():
             raise ValueError(
                 f"the network leaves a kernel of shape {value.shape} for examples of shape {x1.shape}: "
-                f"add Flatten() before the readout, so that one number a pair remains"
+                f"add Flatten() or GlobalAvgPool() before the readout, so that one number a pair remains"
             )
         return value
 

@@ -44,6 +44,37 @@ NETWORKS = {  # name: (width -> network, shape of one example)
         ]),
         (4, 2),
     ),
+    "convolutions, flattened": (
+        lambda width: ntk.cnn(width, 2, 2, ntk.erf, strides=(2, 1), pooling=False, w_std=1.4, b_std=0.3),
+        (4, 3, 2),
+    ),
+    "convolutions, circular, pooled": (
+        lambda width: ntk.cnn(
+            width, 2, 1, ntk.gelu, filter_shape=(3,), padding="CIRCULAR", w_std=1.4, b_std=0.3,
+            parameterization="standard",
+        ),
+        (5, 2),
+    ),
+    "local pooling": (
+        lambda width: ntk.Serial([
+            ntk.Conv(width, (2, 3), padding="VALID", w_std=1.3), ntk.Elementwise(ntk.sin),
+            ntk.AvgPool((2, 2), strides=(1, 1), padding="SAME"), ntk.Conv(width, (1, 2), b_std=0.2),
+            ntk.LayerNorm(axis=(0, -1)), ntk.Elementwise(ntk.erf), ntk.SumPool((1, 2)), ntk.Flatten(), ntk.Dense(2),
+        ]),
+        (3, 4, 2),
+    ),
+    "residual convolutions": (
+        lambda width: ntk.resnet(width, (1, 1), 1, ntk.erf, filter_shape=(3,), w_std=1.2, b_std=0.1),
+        (4, 2),
+    ),
+    "attention": (
+        lambda width: ntk.Serial([
+            ntk.Dense(width, b_std=0.2), ntk.Elementwise(ntk.erf),
+            ntk.SelfAttention(width, 2 * width, width, 2, 1.5, 1.2, 1.1, 0.9, b_std=0.3),
+            ntk.LayerNorm(axis=(0, 1)), ntk.Elementwise(ntk.sin), ntk.GlobalSumPool(), ntk.Dense(1),
+        ]),
+        (3, 2),
+    ),
 }  # fmt: skip
 
 KINKED = {

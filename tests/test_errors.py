@@ -23,6 +23,10 @@ def train(*args, x=X, y=Y, **options):
     return ntk.train(NET.apply, PARAMS, x, y, *args, **options)
 
 
+def infinite(*layers):
+    return ntk.gram(ntk.infinite_ntk(ntk.Serial(layers)), jnp.ones((2, 4, 4, 3)))
+
+
 def solve(ts=(1.0,), f0=Y, y=Y, **options):
     return ntk.solve_flow(EYE, y, jnp.asarray(ts), ntk.squared_loss, f0, **options)
 
@@ -45,7 +49,60 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: NET.apply(PARAMS, jnp.ones(())), ValueError, r"shape \(\).*must have length 3"),
     (lambda: NET.apply(PARAMS[:2], jnp.ones(3)), ValueError, r"2 entries for 3 layers: use those that init drew"),
     (lambda: ntk.Elementwise(jnp.tanh), TypeError, r"takes an Activation such as ntk.relu.*wrap .*by_quadrature"),
-    (lambda: ntk.LayerNorm(axis=0), ValueError, r"axis=-1; got axis=0"),
+    (lambda: ntk.LayerNorm(axis=0).init(KEY, (4, 3)), ValueError, r"axis=0.*2 axes.*the last, that of channels"),
+    (lambda: ntk.LayerNorm(axis=(-1, 5)).apply((), X), ValueError, r"axis=\(-1, 5\).*2 axes.*different ones"),
+    (lambda: ntk.LayerNorm(axis=(1, -1)).apply((), X), ValueError, r"different ones"),
+    (lambda: infinite(ntk.LayerNorm(), ntk.Dense(1)), ValueError, r"LayerNorm.*not a Gaussian process"),
+    (
+        lambda: infinite(ntk.Conv(4, (3, 3)), ntk.Flatten(), ntk.Elementwise(ntk.relu), ntk.Dense(1)),
+        ValueError,
+        r"Put a Dense layer between.*Flatten",
+    ),
+    (lambda: ntk.cnn(4, 0, 1, ntk.relu), ValueError, r"counts convolutions and must be positive, got 0"),
+    (lambda: ntk.resnet(4, (2, 0), 1, ntk.relu), ValueError, r"positive number for each stage, got \(2, 0\)"),
+    # convolution and pooling
+    (lambda: ntk.Conv(0, (3, 3)), ValueError, r"at least one channel, got num_channels=0"),
+    (lambda: ntk.Conv(1, (3, 3), b_std=-1.0), ValueError, r"cannot be negative"),
+    (lambda: ntk.Conv(1, (3, 0)), ValueError, r"window \(3, 0\): a tuple of positive integers"),
+    (lambda: ntk.Conv(1, 3), ValueError, r"window 3: a tuple of positive integers"),
+    (lambda: ntk.Conv(1, (3, 3), strides=(1, -1)), ValueError, r"strides \(1, -1\): a tuple of positive integers"),
+    (lambda: ntk.Conv(1, (3, 3), strides=(0, 1)), ValueError, r"strides \(0, 1\): a tuple of positive"),
+    (lambda: ntk.Conv(1, (3, 3), strides=(1,)), ValueError, r"strides \(1,\): both must have one entry for sequences"),
+    (lambda: ntk.Conv(1, (3, 3, 3)), ValueError, r"two for images"),
+    (lambda: ntk.Conv(1, (3, 3), padding="same"), ValueError, r"got padding 'same': it is \"SAME\""),
+    (lambda: ntk.AvgPool((2, 2), padding="HALF"), ValueError, r"AvgPool got padding 'HALF'"),
+    (lambda: ntk.SumPool((2, 2), strides=(2, 0)), ValueError, r"SumPool got strides \(2, 0\)"),
+    (
+        lambda: ntk.Conv(1, (5, 5), padding="VALID").init(KEY, (4, 8, 3)),
+        ValueError,
+        r"positions \(4, 8\).*\(5, 5\) does not fit.*smaller or take padding=\"SAME\"",
+    ),
+    (lambda: ntk.Conv(1, (3, 3)).init(KEY, (4, 3)), ValueError, r"takes 2 axes of positions.*without a batch axis"),
+    (lambda: ntk.AvgPool((2,)).apply((), jnp.ones(3)), ValueError, r"takes 1 axes of positions.*before Flatten"),
+    (lambda: ntk.GlobalAvgPool().init(KEY, (3,)), ValueError, r"got a vector.*before Flatten"),
+    (lambda: ntk.GlobalSumPool().apply((), jnp.ones(3)), ValueError, r"got a vector.*before Flatten"),
+    (lambda: infinite(ntk.Flatten(), ntk.GlobalAvgPool(), ntk.Dense(1)), ValueError, r"got a vector"),
+    (lambda: infinite(ntk.Conv(1, (3,)), ntk.Flatten(), ntk.Dense(1)), ValueError, r"takes 1 axes of positions"),
+    (
+        lambda: ntk.Conv(1, (3,)).apply(ntk.Conv(1, (3,)).init(KEY, (4, 2))[0], jnp.ones((4, 3))),
+        ValueError,
+        r"\(3, 2, 1\) in place of \(3, 3, 1\): use parameters that init drew",
+    ),
+    (
+        lambda: infinite(ntk.Conv(4, (3, 3)), ntk.Residual(ntk.Conv(4, (3, 3), strides=(2, 2))), ntk.Flatten()),
+        ValueError,
+        r"leaves positions \(2, 2\), its shortcut \(4, 4\).*shortcut=Conv",
+    ),
+    # attention
+    (lambda: ntk.SelfAttention(4, 0, 4), ValueError, r"must be positive"),
+    (lambda: ntk.SelfAttention(4, 4, 4, key_std=-1.0), ValueError, r"cannot be negative"),
+    (lambda: ntk.SelfAttention(4, 4, 4, mechanism="relu"), ValueError, r"\"softmax\" or \"identity\", got 'relu'"),
+    (lambda: ntk.SelfAttention(4, 4, 4).init(KEY, (3,)), ValueError, r"got a vector.*before Flatten"),
+    (
+        lambda: ntk.SelfAttention(4, 4, 4).apply(ntk.SelfAttention(4, 4, 4).init(KEY, (3, 2))[0], X),
+        ValueError,
+        r"\(2, 3\).*last axis of the example must have length 2",
+    ),
     (lambda: ntk.Serial([]), ValueError, r"at least one layer"),
     (lambda: NET.init(KEY, ()), ValueError, r"input_shape is \(\): it must be the shape of one example"),
     (lambda: ntk.mlp(4, -1, 1, ntk.relu), ValueError, r"cannot be negative, got -1"),

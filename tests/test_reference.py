@@ -1,4 +1,4 @@
-"""Every fully-connected entry of kernels.json, outputs of neural-tangents 0.6.5, to 1e-7 relative."""
+"""Every entry of kernels.json, outputs of neural-tangents 0.6.5, to 1e-7 relative."""
 
 import json
 import math
@@ -50,9 +50,18 @@ def layer(entry):
     match entry["layer"]:
         case "Dense":
             return ntk.Dense(entry["out"], entry["W_std"], entry["b_std"], entry.get("parameterization", "ntk"))
+        case "Conv":
+            shapes = tuple(entry["filter"]), tuple(entry["strides"])
+            return ntk.Conv(entry["out"], *shapes, entry["padding"], entry["W_std"], entry["b_std"])
+        case "AvgPool":
+            return ntk.AvgPool(tuple(entry["window"]), tuple(entry["strides"]), entry["padding"])
+        case "GlobalSelfAttention":  # by default its weights are a softmax, whatever the note of the entry says
+            sizes = [entry[f"n_{name}"] for name in ("chan_out", "chan_key", "chan_val", "heads")]
+            stds = [entry[f"W_{name}_std"] for name in ("query", "key", "value", "out")]
+            return ntk.SelfAttention(*sizes, *stds, entry["b_std"])
         case "ResidualSum":
             return ntk.Residual(network(entry["main"]), network(entry["shortcut"]))
-        case "LayerNorm" | "Identity" as kind:
+        case "LayerNorm" | "Identity" | "Flatten" | "GlobalAvgPool" | "GlobalSumPool" as kind:
             return getattr(ntk, kind)()
         case kind:
             return ntk.Elementwise(ACTIVATIONS[kind](entry))
@@ -67,14 +76,19 @@ def draws(seed, *shapes):
     return [jnp.asarray(generator.standard_normal(shape)) for shape in shapes]
 
 
-@pytest.mark.parametrize("name", [name for name in REFERENCE["infinite"] if name.startswith("fc_")])
+@pytest.mark.parametrize("name", REFERENCE["infinite"])
 def test_infinite_kernels(name):
-    entry, x = REFERENCE["infinite"][name], {k: draws(*v)[0] for k, v in REFERENCE["inputs"]["fc"].items()}
+    entry = REFERENCE["infinite"][name]
+    x1, x2 = (draws(*REFERENCE["inputs"][entry["input"]][x])[0] for x in ("x1", "x2"))
     net = network(entry["layers"])
     for which, kernel in (("ntk", ntk.infinite_ntk(net)), ("nngp", ntk.infinite_nngp(net))):
-        for pair, x2 in (("11", None), ("12", x["x2"])):
-            expected = np.asarray(entry["out"][f"{which}_{pair}"])
-            np.testing.assert_allclose(ntk.gram(kernel, x["x1"], x2), expected, rtol=TOLERANCE.get(name, 1e-7))
+        got = ntk.gram(kernel, x1, jnp.concatenate([x1, x2]))
+        expected = np.concatenate([entry["out"][f"{which}_{pair}"] for pair in ("11", "12")], axis=1)
+        np.testing.assert_allclose(got, expected, rtol=TOLERANCE.get(name, 1e-7))
+
+
+def test_all_entries_are_there():
+    assert len(REFERENCE["infinite"]) == 27
 
 
 @pytest.fixture

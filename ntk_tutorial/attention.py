@@ -1,0 +1,131 @@
+"""Self-attention over all positions of a sequence or an image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .kernel_state import Entries, KernelState, Needs, Shape
+from .layers import Params
+
+
+@dataclass(frozen=True)
+class SelfAttention:
+    """Attention of every position to all, its products of queries and keys scaled by 1 / num_keys, the two tied.
+
+    On h of shape (positions, channels), with W_K, W_V, W_O, b ~ N(0, 1) and n channels,
+    A = mechanism(query_std key_std / (n · num_keys) · h W_K (h W_K)ᵀ), V = value_std / √n · h W_V, and
+    z = out_std / √(num_heads num_values) · [A V of each head] W_O + b_std b. The scale 1 / num_keys is that of the
+    limit of Hron et al. 2020, "Infinite attention", section 3.1, where independent queries and keys would make A
+    vanish.
+
+    Infinite width: A becomes G = mechanism(query_std key_std q[s, s']) of its own example, no longer random. With
+    σ² = (out_std value_std)², q ← σ² G1 q G2ᵀ + b_std² and Θ ← σ² G1 (Θ + 2 q) G2ᵀ + b_std²: q once for W_V and once
+    for W_O, while changes of A, and so of W_K, count as 1 / num_keys.
+
+    Attributes:
+        num_channels: of the output.
+        num_keys, num_values: channels of keys, and of values, in each head.
+        num_heads: heads side by side.
+        query_std, key_std, value_std, out_std: scales, of which query_std · key_std is one.
+        b_std: scale of the output's bias; None means no bias parameter at all.
+        mechanism: "softmax" over the positions attended to, or "identity".
+    """
+
+    num_channels: int
+    num_keys: int
+    num_values: int
+    num_heads: int = 1
+    query_std: float = 1.0
+    key_std: float = 1.0
+    value_std: float = 1.0
+    out_std: float = 1.0
+    b_std: float | None = None
+    mechanism: Literal["softmax", "identity"] = "softmax"
+
+    def __post_init__(self):
+        sizes = (self.num_channels, self.num_keys, self.num_values, self.num_heads)
+        if min(sizes) < 1:
+            raise ValueError(f"the sizes of SelfAttention must be positive, got {self}")
+        if min(self.query_std, self.key_std, self.value_std, self.out_std, self.b_std or 0.0) < 0:
+            raise ValueError(f"standard deviations cannot be negative, got {self}")
+        if self.mechanism not in ("softmax", "identity"):
+            raise ValueError(f'the mechanism of SelfAttention is "softmax" or "identity", got {self.mechanism!r}')
+
+    def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
+        self._check(input_shape[:-1])
+        shapes = {
+            "key": (self.num_heads, input_shape[-1], self.num_keys),
+            "value": (self.num_heads, input_shape[-1], self.num_values),
+            "out": (self.num_heads, self.num_values, self.num_channels),
+        } | ({} if self.b_std is None else {"b": (self.num_channels,)})
+        keys = jax.random.split(key, len(shapes))
+        params = {name: jax.random.normal(k, s) for k, (name, s) in zip(keys, shapes.items(), strict=True)}
+        return params, (*input_shape[:-1], self.num_channels)
+
+    def apply(self, params: Params, x: Float[Array, "*position channel"]) -> Float[Array, "*position num_channels"]:
+        self._check(x.shape[:-1])
+        if x.shape[-1] != params["key"].shape[1]:
+            raise ValueError(
+                f"{self} got an example of shape {x.shape} and keys' weights of shape {params['key'].shape}: the last "
+                f"axis of the example must have length {params['key'].shape[1]}, as input_shape had in init"
+            )
+        h, num_inputs = x.reshape(-1, x.shape[-1]), x.shape[-1]
+        product = lambda a, b: jnp.matmul(a, b, precision="highest")  # noqa: E731
+        keys, values = (product(jnp.stack([h] * self.num_heads), params[name]) for name in ("key", "value"))
+        attention = self._attention(product(keys, keys.mT) / (num_inputs * self.num_keys))
+        scale = self.value_std * self.out_std / math.sqrt(num_inputs * self.num_heads * self.num_values)
+        z = scale * product(product(attention, values), params["out"]).sum(axis=0)
+        z = z.reshape(*x.shape[:-1], self.num_channels)
+        return z if self.b_std is None else z + jnp.broadcast_to(self.b_std * params["b"], z.shape)
+
+    def needs(self, after: Needs) -> Needs:
+        return Needs(Entries.PAIRS, Entries.PAIRS)
+
+    def kernel(self, state: KernelState) -> KernelState:
+        self._check(state.positions)
+        size = math.prod(state.positions)
+        q11, q12, q22, theta = (q.reshape(size, size) for q in state[:4])
+        g1, g2 = (self._attention(q) for q in (q11, q22))
+
+        def attend(g, q, g_prime):
+            gq = jnp.matmul(g, q, precision="highest")
+            z = (self.out_std * self.value_std) ** 2 * jnp.matmul(gq, g_prime.T, precision="highest")
+            return (z + (self.b_std or 0.0) ** 2).reshape(state.positions * 2)
+
+        return state._replace(
+            q11=attend(g1, q11, g1),
+            q12=attend(g1, q12, g2),
+            q22=attend(g2, q22, g2),
+            ntk=attend(g1, theta + 2 * q12, g2),
+            num_channels=self.num_channels,
+            is_gaussian=True,
+        )
+
+    def ntk_contribution(
+        self, params: Params, h1: Array, delta1: Float[Array, "k ..."], h2: Array, delta2: Float[Array, "k ..."]
+    ) -> Float[Array, "k k"]:
+        """Σ over this layer's parameters of ∂f(x1) ∂f(x2)ᵀ, with the derivatives formed."""
+
+        def gradient(h, delta):
+            _, vjp = jax.vjp(lambda params: self.apply(params, h), params)
+            return [leaf.reshape(len(delta), -1) for leaf in jax.tree.leaves(jax.vmap(vjp)(delta))]
+
+        pairs = zip(gradient(h1, delta1), gradient(h2, delta2), strict=True)
+        return sum(jnp.matmul(g1, g2.T, precision="highest") for g1, g2 in pairs)
+
+    def _attention(self, products: Float[Array, "*head s s"]) -> Float[Array, "*head s s"]:
+        scaled = self.query_std * self.key_std * products
+        return jax.nn.softmax(scaled, axis=-1) if self.mechanism == "softmax" else scaled
+
+    def _check(self, positions: Shape) -> None:
+        if not positions:
+            raise ValueError(
+                f"{self} got a vector, which has no positions to attend to: put it before Flatten or global pooling, "
+                f"and give sequences as (position, channels)"
+            )
