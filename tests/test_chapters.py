@@ -23,7 +23,6 @@ SECTIONS = [  # second-level headings that stand in every chapter, in this order
     "What is next",
     "Further reading",
 ]
-LONG_CELLS = {"taylor_expansion": 10}  # to be brought to 8
 MARKERS = re.compile(r"NBVAL_|PYTEST_VALIDATE_", re.I)
 CHAPTERS = pytest.mark.parametrize("text", chapters(ROOT), ids=lambda path: path.stem)
 
@@ -242,8 +241,8 @@ def test_sizes(text):
     assert 12 <= len(main) <= 20, f"{len(main)} code cells besides set-up and solutions; 12 to 20 are wanted"
     lengths = [len([line for line in cell.source.splitlines() if line.strip()]) for cell in main]
     assert max(lengths) <= 25, f"A code cell has {max(lengths)} lines; 25 at most: move plumbing into the package"
-    mean, bound = sum(lengths) / len(lengths), LONG_CELLS.get(text.stem, 8)
-    assert mean <= bound, f"Code cells have {mean:.1f} lines on average; at most {bound}: figures go into plotting.py"
+    mean = sum(lengths) / len(lengths)
+    assert round(mean) <= 8, f"Code cells have {mean:.1f} lines on average; 8 at most: figures go into plotting.py"
     for cell in main + extra:
         for line in cell.source.splitlines():
             assert len(line) <= 88, f"{len(line)} characters in a code line, 88 at most: {line}"

@@ -37,10 +37,7 @@ plt.style.use("ntk_tutorial.ntk")
 # %%
 from functools import partial
 
-def outputs(f, params, x):  # f for each example, one a row
-    return jax.jit(jax.vmap(f, (None, 0)))(params, x)
-
-rms = lambda values, axis=None: jnp.sqrt(jnp.mean(values**2, axis))
+outputs, rms = ntk.outputs, ntk.rms  # of all examples; root of the mean square
 xs, grid = jnp.linspace(-1, 1, 9)[:, None], jnp.linspace(-1.4, 1.4, 141)[:, None]
 ys = (1 - 0.3 * xs) * jnp.sin(4 * xs)
 
@@ -52,15 +49,13 @@ fig, axes = plt.subplots(1, 2, sharey=True, dpi=80)
 for ax, width in zip(axes, (8, 2048)):
     net = ntk.mlp(width, 1, 1, ntk.tanh, w_std=3.0, b_std=1.0)  # depth 1, one output
     params0, _ = net.init(jax.random.key(3), (1,))
-    models = (net.apply, ntk.linearize(net.apply, params0))
-    descent = ntk.gradient_descent(0.1)
-    ends = [ntk.train(f, params0, xs, ys, descent, steps=[2000]).params for f in models]
-    real, linear, start = map(
-        outputs, (*models, net.apply), (*ends, params0), 3 * [grid])
+    (start, real), (_, linear) = (
+        ntk.train(f, params0, xs, ys, ntk.gradient_descent(0.1), steps=[0, 2000],
+                  record=partial(outputs, f, x=grid)).record
+        for f in (net.apply, ntk.linearize(net.apply, params0)))
     ax.plot(grid, start, "k:", grid, real, "C0", grid, linear, "C1--", xs, ys, "ko")
     ax.set(title=f"width {width}", xlabel="x")
-    print(f"width {width}: moved by {rms(real - start):.2f}, "
-          f"gap {rms(real - linear):.4f}")
+    print(f"width {width}: moved {rms(real - start):.2f}, gap {rms(real - linear):.4f}")
 fig.legend(["start", "network", "linearization", "data"],
            loc="outside upper center", ncols=4)
 plt.show()
@@ -154,13 +149,9 @@ assert jax.tree.all(agree)  # rounding
 # </details>
 
 # %%
-@partial(jax.jit, static_argnames="net")
-def draw(net, keys):  # parameters of one random network a key, stacked
-    return jax.vmap(lambda key: net.init(key, (10,))[0])(keys)
-
 keys, direction_keys = jax.random.split(jax.random.key(1), (2, 16))
 net = ntk.mlp(64, depth=2, num_outputs=1, activation=ntk.tanh)
-stack0, directions = draw(net, keys), draw(net, direction_keys)
+stack0, directions = (ntk.draw(net, k, (10,)) for k in (keys, direction_keys))
 params0, v = jax.tree.map(lambda leaf: leaf[0], (stack0, directions))  # the first seed
 
 # %% [markdown]
@@ -332,7 +323,7 @@ plt.show()
 
 # %%
 wide = ntk.mlp(2048, depth=1, num_outputs=1, activation=ntk.relu)
-wide0, wide_directions = draw(wide, keys), draw(wide, direction_keys)
+wide0, wide_directions = (ntk.draw(wide, k, (10,)) for k in (keys, direction_keys))
 crossings = -(x @ wide0[0]["w"]) / (x @ wide_directions[0]["w"])  # -z / z'
 kink = jnp.where(crossings > 0, crossings, jnp.inf).min((1, 2))  # each seed's first
 print(f"first kink at s = {kink.min():.0e} to {kink.max():.0e}")
@@ -437,8 +428,7 @@ for case, phi, given in (("tanh, random", ntk.tanh, wide_directions),
                          ("ReLU, downhill", ntk.relu, None),
                          ("tanh, downhill", ntk.tanh, None)):
     rows = [measure(ntk.mlp(m, 1, 1, phi).apply, narrow(wide0, m),
-                    given and narrow(given, m))
-            for m in widths]
+                    given and narrow(given, m)) for m in widths]
     updates[case], errors[case] = (jnp.stack(values, 1) for values in zip(*rows))
 
 # %% [markdown]
@@ -448,18 +438,14 @@ for case, phi, given in (("tanh, random", ntk.tanh, wide_directions),
 # %% mystnb={"image": {"alt": "Two panels against width on logarithmic axes. Left: the relative update that changes the outputs by one falls with slope minus one half for both downhill cases and stays near one at random. Right: the linearization error falls with slope minus one for tanh and minus three quarters for ReLU, both downhill, and stays near 0.8 for a random direction."}, "figure": {"caption": "A step that changes the outputs by 1 (RMS), at three widths, mean and standard error over 16 seeds. Left: the relative update it takes. Right: the share of the change that the linearization misses. Dashed: theory.", "name": "fig-taylor-widths"}}
 theory = {"tanh, random": (0, 0), "ReLU, downhill": (-0.5, -0.75),
           "tanh, downhill": (-0.5, -1)}
-fig, axes = plt.subplots(1, 2, figsize=(6.8, 4), dpi=80)
-for color, (case, slopes) in zip(("C2", "C1", "C0"), theory.items()):
+fig, axes = plt.subplots(1, 2, figsize=(7.6, 4), dpi=80)
+for case, slopes in theory.items():
     for ax, values, slope in zip(axes, (updates[case], errors[case][:, :, 8]), slopes):
-        fit = ntk.plotting.scaling(
-            ax, widths, values, theory=slope, label=case, color=color)
-        print(f"{case}: slope {fit.exponent:.2f} ± {fit.standard_error:.2f}, "
-              f"theory {slope}")
+        fit = ntk.plotting.scaling(ax, widths, values, theory=slope, label=case)
         assert abs(fit.exponent - slope) < 0.1  # three standard errors at most
-titles = ("relative update", "linearization error")
-for ax, title, low in zip(axes, titles, (1e-3, 2e-6)):
-    ax.set(xlabel="width", title=title, ylim=(low, 3))
-    ax.legend(fontsize=8, loc="lower left")
+ylabels = ("relative update", "linearization error")
+for ax, what, low in zip(axes, ylabels, (1e-3, 1e-6)):
+    ntk.plotting.widths_axis(ax, widths, what, ylim=(low, 3), fontsize=8)
 plt.show()
 
 # %% [markdown]
@@ -482,8 +468,7 @@ for i, width in enumerate(widths):
     u, e = (values["tanh, downhill"][:, i].mean(0) for values in (updates, errors))
     ax.loglog(u * cs, e, "o-", markevery=[8], ms=8, label=f"width {width}")
     tenth = u * jnp.exp(jnp.interp(jnp.log(0.1), jnp.log(e[:14]), jnp.log(cs[:14])))
-    print(f"width {width}: update {u:.3f}, error {e[8]:.5f}; "
-          f"a tenth at update {tenth:.2f}")
+    print(f"width {width}: update {u:.3f}, error {e[8]:.5f}; a tenth at {tenth:.2f}")
     assert 0.2 < tenth < 0.4  # the same at all widths, up to second-order terms
 ax.set(xlabel="relative update, ‖δ‖ / ‖θ₀‖", ylabel="linearization error"), ax.legend()
 plt.show()
