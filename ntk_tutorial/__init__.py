@@ -1,8 +1,8 @@
 """Neural tangent kernels and linearized training, in JAX.
 
-Reading order: activations, networks, gram, empirical, linearization, spectra, dynamics, training, diagnostics,
-datasets, plotting. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and
-`ntk.exercises` stay modules.
+Reading order: activations, networks, gram, empirical, structured, linearization, spectra, dynamics, training,
+diagnostics, datasets, plotting. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`,
+`ntk.plotting` and `ntk.exercises` stay modules.
 """
 
 from . import datasets, exercises, plotting
@@ -71,6 +71,7 @@ from .networks import (
     mlp,
 )
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
+from .structured import Explanation, structured
 from .training import Trajectory, cross_entropy, squared_loss, train
 
 __version__ = "0.1.0"

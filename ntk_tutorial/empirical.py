@@ -1,11 +1,12 @@
 """The neural tangent kernel of a finite network, Θ(x1, x2) = J(x1) J(x2)ᵀ with J = ∂f/∂θ, as pair functions.
 
-Three ways to the same (k, k) matrix, which differ in cost [Novak, Sohl-Dickstein & Schoenholz 2022]. For n examples, k
+Ways to the same (k, k) matrix, which differ in cost [Novak, Sohl-Dickstein & Schoenholz 2022]. For n examples, k
 outputs, p parameters, and a forward pass of F operations, the n x n kernel takes about
 
 * `jacobian_contraction`: n k F + n² k² p, and memory n k p for the Jacobians;
 * `ntk_vector_products`:  n² k F, and no Jacobian is ever stored;
-* `layerwise`:            n k F + n² k² x (number of units), for networks made of this package's layers.
+* `layerwise`:            n k F + n² k² x (number of units), for networks made of this package's layers;
+* `structured`:           the same for the matrix products and convolutions that it finds in any other function.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ import lineax as lx
 from jaxtyping import Array, Float, PyTree
 
 from ._checks import check_finite, check_floating
+from ._checks import check_output as _check_output
+from ._checks import check_params as _check_params
 from ._pytree import traced
 from .networks import Dense, Layer, Residual, Serial, walk
+from .structured import Structured, structured
 
 NetworkFunction = Callable[[PyTree, Array], Array]
 
@@ -131,12 +135,12 @@ def layerwise(net: Layer, params: PyTree) -> Layerwise:
     return Layerwise(net, params)
 
 
-def empirical_ntk(f: NetworkFunction, params: PyTree) -> JacobianContraction | Layerwise:
+def empirical_ntk(f: NetworkFunction, params: PyTree) -> Layerwise | Structured:
     """Θ(x1, x2) = J(x1) J(x2)ᵀ of f at params, as a pair function with (k, k) values, by the engine that fits.
 
     Args:
         f: f(params, x), one example to a vector of k outputs. Where it is the `apply` of this package's `Serial`, the
-            layerwise engine is taken, else Jacobian contraction.
+            `layerwise` engine is taken, else `structured`, whose `.explain(x)` says what it does and why.
         params: a pytree of real floating-point arrays.
 
     Raises:
@@ -146,7 +150,7 @@ def empirical_ntk(f: NetworkFunction, params: PyTree) -> JacobianContraction | L
     net = getattr(f, "__self__", None)
     if isinstance(net, Serial) and f == net.apply:
         return layerwise(net, params)
-    return jacobian_contraction(f, params)
+    return structured(f, params)
 
 
 def ntk_operator(f: NetworkFunction, params: PyTree, x: Float[Array, "n *shape"]) -> lx.FunctionLinearOperator:
@@ -166,19 +170,3 @@ def ntk_operator(f: NetworkFunction, params: PyTree, x: Float[Array, "n *shape"]
     _, jvp = jax.linearize(outputs, params)
     structure = jax.ShapeDtypeStruct(f_x.shape, f_x.dtype)
     return lx.FunctionLinearOperator(lambda v: jvp(*vjp(v)), structure, lx.positive_semidefinite_tag)
-
-
-def _check_params(params: PyTree) -> None:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        check_floating(**{f"params{jax.tree_util.keystr(path)}": leaf})
-    check_finite(params=params)
-
-
-def _check_output(f: NetworkFunction, params: PyTree, x: Array) -> int:
-    shape = jax.eval_shape(f, params, x).shape
-    if len(shape) != 1:
-        raise ValueError(
-            f"f(params, x) returned shape {shape} for an example of shape {x.shape}: it must map one example to a "
-            f"vector (k,). Remove a batch axis with x[0], or return f[None] for a single number"
-        )
-    return shape[0]
