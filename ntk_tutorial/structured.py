@@ -39,6 +39,7 @@ ADDITIONS = {"add", "sub", "add_any"}
 class Step(NamedTuple):
     """One equation of the traced function: `reads` and `writes` number its values."""
 
+    home: Jaxpr
     eqn: JaxprEqn
     reads: tuple[Any, ...]  # a number, or the Literal itself
     writes: tuple[int, ...]
@@ -50,7 +51,10 @@ class Step(NamedTuple):
     def run(self, inputs: list) -> list:
         variables = list({v: None for v in self.eqn.invars if not isinstance(v, Literal)})
         values = {v: value for v, value in zip(self.eqn.invars, inputs, strict=True) if not isinstance(v, Literal)}
-        body = Jaxpr((), variables, list(self.eqn.outvars), [self.eqn], self.eqn.effects)
+        outputs = list(self.eqn.outvars)
+        body = self.home.replace(
+            constvars=[], invars=variables, outvars=outputs, eqns=[self.eqn], effects=self.eqn.effects
+        )
         return jaxpr_as_fun(ClosedJaxpr(body, ()))(*[values[v] for v in variables])
 
 
@@ -73,7 +77,7 @@ class Program:
         return look_up(values, self.output)
 
 
-def look_up(values: dict, read) -> Array:
+def look_up(values: dict, read):
     return read.val if isinstance(read, Literal) else values[read]
 
 
@@ -94,7 +98,7 @@ def trace(f, params: PyTree, x) -> Program:
             body = eqn.params.get(INLINED.get(eqn.primitive.name))
             if body is None:
                 writes = tuple(next(numbers) for _ in eqn.outvars)
-                steps.append(Step(eqn, reads, writes))
+                steps.append(Step(jaxpr, eqn, reads, writes))
             else:
                 writes = inline(getattr(body, "jaxpr", body), getattr(body, "consts", ()), reads)
             where.update(zip(eqn.outvars, writes, strict=True))
@@ -137,6 +141,8 @@ def find_uses(program: Program) -> list[list[Use]]:
     spread: dict[int, Any] = {}  # a value with all entries equal -> the scalar that they equal
     uses: list[list[Use]] = [[] for _ in program.leaves]
     for i, step in enumerate(program.steps):
+        if step.name == "mul" and any(isinstance(read, Literal) and np.all(read.val == 0) for read in step.reads):
+            continue  # as where a model is linearized: a constant
         found = [argument for argument, read in enumerate(step.reads) if isinstance(read, int) and read in carriers]
         passed = {argument: _carry(step, argument, carriers, varying, spread) for argument in found}
         through = next((argument for argument, carrier in passed.items() if carrier is not None), None)
@@ -148,7 +154,8 @@ def find_uses(program: Program) -> list[list[Use]]:
                     carrier = carriers[step.reads[argument]]
                     uses[carrier.leaf].append(Use(i, argument, carrier))
         if step.name == "broadcast_in_dim" and math.prod(step.eqn.invars[0].aval.shape) == 1:
-            spread[step.writes[0]] = spread.get(step.reads[0], step.reads[0])
+            (scalar,) = step.reads
+            spread[step.writes[0]] = scalar if isinstance(scalar, Literal) else spread.get(scalar, scalar)
         if not varying.isdisjoint(read for read in step.reads if isinstance(read, int)):
             varying.update(step.writes)
     if program.output in carriers:
@@ -193,8 +200,8 @@ class Product:
         return 2 * self.groups * self.positions**2 * (self.fan_in + k**2 * self.units + k**2)
 
     def scale(self, values) -> Array | float:
-        factors = ((jnp.reshape(look_up(values, where), ()), divides) for divides, where in self.scalars)
-        return math.prod(1 / factor if divides else factor for factor, divides in factors)
+        factors = ((jnp.asarray(look_up(values, where)).reshape(()), divides) for divides, where in self.scalars)
+        return math.prod((1 / factor if divides else factor for factor, divides in factors), start=1.0)
 
     def inputs(self, eqn: JaxprEqn, h: Array) -> Float[Array, "groups positions fan_in"]:
         if self.kind == "convolution":
@@ -221,7 +228,7 @@ def _patches(eqn: JaxprEqn, h: Array) -> Array:
     lhs, rhs, _ = p["dimension_numbers"]
     patches = jax.lax.conv_general_dilated_patches(
         h.transpose(lhs), [shape[axis] for axis in rhs[2:]], p["window_strides"], p["padding"],
-        lhs_dilation=p["lhs_dilation"], rhs_dilation=p["rhs_dilation"], precision="highest",
+        lhs_dilation=p["lhs_dilation"], rhs_dilation=p["rhs_dilation"], precision=jax.lax.Precision.HIGHEST,
     )  # fmt: skip
     return jnp.moveaxis(patches, 1, -1)
 
@@ -233,6 +240,8 @@ def find_product(program: Program, use: Use) -> Product | str:
     step = program.steps[use.step]
     if use.carrier.broadcast:
         return "repeated along new axes before it is used"
+    if not jnp.issubdtype(step.eqn.outvars[0].aval.dtype, jnp.floating):
+        return f"it enters {step.name} with complex numbers"
     parameter, other = use.argument, 1 - use.argument
     if step.name == "dot_general":
         dimension_numbers = step.eqn.params["dimension_numbers"]
