@@ -323,7 +323,8 @@ class Plan:
                 for leaf in at.get(i, ()):
                     product, step = products[leaf], program.steps[i]
                     h = product.inputs(step.eqn, look_up(values, step.reads[product.arguments[1]]))
-                    inputs[leaf] = product.scale(values) * h.astype(leaves[leaf].dtype)
+                    dtype = leaves[leaf].dtype
+                    inputs[leaf] = (product.scale(values) * h.astype(dtype)).astype(dtype)
                 return z + probes[i] if i in at else z
 
             everything = [chosen.get(leaf, value) for leaf, value in enumerate(leaves)]
@@ -332,6 +333,8 @@ class Plan:
         outputs = {i: program.steps[i].eqn.outvars[0].aval for i in at}
         probes = {i: jnp.zeros(z.shape, z.dtype) for i, z in outputs.items()}
         chosen = {leaf: leaves[leaf] for leaf in self.jacobians}
+        if not chosen and not probes:
+            return Parts({}, {}, {})
         (jacobians, deltas), inputs = jax.jacrev(forward, (0, 1), has_aux=True)(chosen, probes)
         deltas = {
             leaf: product.deltas(program.steps[product.step].eqn, deltas[product.step]).astype(leaves[leaf].dtype)
@@ -401,7 +404,8 @@ class Structured:
         x1, x2 = (jnp.asarray(x, dtype) for x in (x1, x2))
         chosen, leaves = plan(self.f, self.params, x1), jax.tree.leaves(self.params)
         first, second = (chosen.parts(leaves, x) for x in (x1, x2))
-        return sum(_contributions(first, second))
+        zero = jnp.zeros(2 * (chosen.explanation.num_outputs,), jnp.result_type(*leaves or [x1]))
+        return sum(_contributions(first, second), start=zero)
 
     def explain(self, x: Array) -> Explanation:
         """What is done with each parameter for examples like x, which is one example, and why."""
