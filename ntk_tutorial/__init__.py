@@ -1,8 +1,8 @@
 """Neural tangent kernels and linearized training, in JAX.
 
 Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, empirical,
-linearization, spectra, dynamics, training, diagnostics, datasets, plotting. Everything public is reached flat,
-`import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and `ntk.exercises` stay modules.
+structured, linearization, spectra, dynamics, training, diagnostics, datasets, plotting. Everything public is reached
+flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and `ntk.exercises` stay modules.
 """
 
 from . import datasets, exercises, plotting
@@ -67,6 +67,7 @@ from .layers import Dense, Elementwise, Flatten, Identity, Layer, LayerNorm
 from .linearization import linearize, scaled, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
+from .structured import Explanation, structured
 from .training import Trajectory, cross_entropy, squared_loss, train
 
 __version__ = "0.1.0"

@@ -68,3 +68,19 @@ def check_positive(eigenvalues, name: str = "ntk_train") -> None:
             f"{name} is not positive semi-definite: eigenvalues run from {lowest:.3g} to {highest:.3g}. "
             f"Compute the kernel in float64, or check that both arguments of gram were the same data"
         )
+
+
+def check_params(params) -> None:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        check_floating(**{f"params{jax.tree_util.keystr(path)}": leaf})
+    check_finite(params=params)
+
+
+def check_output(f, params, x) -> int:
+    shape = jax.eval_shape(f, params, x).shape
+    if len(shape) != 1:
+        raise ValueError(
+            f"f(params, x) returned shape {shape} for an example of shape {x.shape}: it must map one example to a "
+            f"vector (k,). Remove a batch axis with x[0], or return f[None] for a single number"
+        )
+    return shape[0]

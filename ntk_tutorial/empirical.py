@@ -1,11 +1,12 @@
 """The neural tangent kernel of a finite network, Θ(x1, x2) = J(x1) J(x2)ᵀ with J = ∂f/∂θ, as pair functions.
 
-Three ways to the same (k, k) matrix, which differ in cost [Novak, Sohl-Dickstein & Schoenholz 2022]. For n examples, k
+Ways to the same (k, k) matrix, which differ in cost [Novak, Sohl-Dickstein & Schoenholz 2022]. For n examples, k
 outputs, p parameters, and a forward pass of F operations, the n x n kernel takes about
 
 * `jacobian_contraction`: n k F + n² k² p, and memory n k p for the Jacobians;
 * `ntk_vector_products`:  n² k F, and no Jacobian is ever stored;
-* `layerwise`:            n k F + n² k² x (number of units), for networks made of this package's layers.
+* `layerwise`:            n k F + n² k² x (number of units), for networks made of this package's layers;
+* `structured`:           the same for the matrix products and convolutions that it finds in any other function.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float, PyTree
 
-from ._checks import check_finite, check_floating
+from ._checks import check_finite, check_floating, check_output, check_params
 from ._pytree import traced
 from .layers import Layer
 from .networks import Serial, walk
+from .structured import Structured, structured
 
 NetworkFunction = Callable[[PyTree, Array], Array]
 
@@ -33,7 +35,7 @@ class JacobianContraction:
     params: PyTree
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        _check_output(self.f, self.params, x1)
+        check_output(self.f, self.params, x1)
         j1, j2 = (jax.jacrev(self.f)(self.params, x) for x in (x1, x2))
         return sum(map(_contract, jax.tree.leaves(j1), jax.tree.leaves(j2)))
 
@@ -50,7 +52,7 @@ class NtkVectorProducts:
     params: PyTree
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        _check_output(self.f, self.params, x1)
+        check_output(self.f, self.params, x1)
         f_x2, vjp = jax.vjp(lambda params: self.f(params, x2), self.params)
         _, jvp = jax.linearize(lambda params: self.f(params, x1), self.params)
         return jax.vmap(lambda row: jvp(*vjp(row)), out_axes=1)(jnp.eye(len(f_x2), dtype=f_x2.dtype))
@@ -64,7 +66,7 @@ class Layerwise:
     params: PyTree
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        _check_output(self.net.apply, self.params, x1)
+        check_output(self.net.apply, self.params, x1)
         return sum(
             layer.ntk_contribution(params, h1, delta1, h2, delta2)
             for (layer, params, h1, delta1), (*_, h2, delta2) in zip(self.factors(x1), self.factors(x2), strict=True)
@@ -101,13 +103,13 @@ class Layerwise:
 
 def jacobian_contraction(f: NetworkFunction, params: PyTree) -> JacobianContraction:
     """Θ by forming both Jacobians and multiplying them: simplest, and good for few outputs and parameters."""
-    _check_params(params)
+    check_params(params)
     return JacobianContraction(f, params)
 
 
 def ntk_vector_products(f: NetworkFunction, params: PyTree) -> NtkVectorProducts:
     """Θ column by column, J(x1) (J(x2)ᵀ e_b), without ever storing a Jacobian: good where memory is short."""
-    _check_params(params)
+    check_params(params)
     return NtkVectorProducts(f, params)
 
 
@@ -121,16 +123,16 @@ def layerwise(net: Layer, params: PyTree) -> Layerwise:
         raise TypeError(
             f"layerwise takes a network made of this package's layers, got {net!r}: use empirical_ntk(f, params)"
         )
-    _check_params(params)
+    check_params(params)
     return Layerwise(net, params)
 
 
-def empirical_ntk(f: NetworkFunction, params: PyTree) -> JacobianContraction | Layerwise:
+def empirical_ntk(f: NetworkFunction, params: PyTree) -> Layerwise | Structured:
     """Θ(x1, x2) = J(x1) J(x2)ᵀ of f at params, as a pair function with (k, k) values, by the engine that fits.
 
     Args:
         f: f(params, x), one example to a vector of k outputs. Where it is the `apply` of this package's `Serial`, the
-            layerwise engine is taken, else Jacobian contraction.
+            `layerwise` engine is taken, else `structured`, whose `.explain(x)` says what it does and why.
         params: a pytree of real floating-point arrays.
 
     Raises:
@@ -140,7 +142,7 @@ def empirical_ntk(f: NetworkFunction, params: PyTree) -> JacobianContraction | L
     net = getattr(f, "__self__", None)
     if isinstance(net, Serial) and f == net.apply:
         return layerwise(net, params)
-    return jacobian_contraction(f, params)
+    return structured(f, params)
 
 
 def ntk_operator(f: NetworkFunction, params: PyTree, x: Float[Array, "n *shape"]) -> lx.FunctionLinearOperator:
@@ -148,10 +150,10 @@ def ntk_operator(f: NetworkFunction, params: PyTree, x: Float[Array, "n *shape"]
 
     Each product costs about three forward passes over the batch. Use its `.mv(v)`, or hand it to `lineax`'s solvers.
     """
-    _check_params(params)
+    check_params(params)
     check_floating(x=x)
     check_finite(x=x)
-    _check_output(f, params, x[0])
+    check_output(f, params, x[0])
 
     def outputs(params):
         return jax.vmap(f, (None, 0))(params, x)
@@ -160,19 +162,3 @@ def ntk_operator(f: NetworkFunction, params: PyTree, x: Float[Array, "n *shape"]
     _, jvp = jax.linearize(outputs, params)
     structure = jax.ShapeDtypeStruct(f_x.shape, f_x.dtype)
     return lx.FunctionLinearOperator(lambda v: jvp(*vjp(v)), structure, lx.positive_semidefinite_tag)
-
-
-def _check_params(params: PyTree) -> None:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        check_floating(**{f"params{jax.tree_util.keystr(path)}": leaf})
-    check_finite(params=params)
-
-
-def _check_output(f: NetworkFunction, params: PyTree, x: Array) -> int:
-    shape = jax.eval_shape(f, params, x).shape
-    if len(shape) != 1:
-        raise ValueError(
-            f"f(params, x) returned shape {shape} for an example of shape {x.shape}: it must map one example to a "
-            f"vector (k,). Remove a batch axis with x[0], or return f[None] for a single number"
-        )
-    return shape[0]

@@ -72,9 +72,9 @@ def test_empirical_ntk_picks():
     net, params, _ = case("residual")
     assert ntk.empirical_ntk(net.apply, params) == ntk.layerwise(net, params)
     wrapped = lambda params, x: net.apply(params, x)  # noqa: E731
-    assert ntk.empirical_ntk(wrapped, params) == ntk.jacobian_contraction(wrapped, params)
+    assert ntk.empirical_ntk(wrapped, params) == ntk.structured(wrapped, params)
     (dense,), dense_net = params[:1], net.layers[0]
-    assert ntk.empirical_ntk(dense_net.apply, dense) == ntk.jacobian_contraction(dense_net.apply, dense)
+    assert ntk.empirical_ntk(dense_net.apply, dense) == ntk.structured(dense_net.apply, dense)
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)

@@ -1,0 +1,446 @@
+"""The neural tangent kernel of any JAX function, by the structure that tracing it shows.
+
+The gradient of a matrix W that enters one matrix product z_s = Wᵀ h_s, at positions s of one example, is Σ_s h_s δ_sᵀ
+with δ_s = ∂f/∂z_s. So its part of the kernel needs h and δ only [Novak, Sohl-Dickstein & Schoenholz 2022, "Fast finite
+width neural tangent kernel": structured derivatives],
+
+    Θ_W[a, b] = Σ_{s,t} (h1_s · h2_t) (δ1_{a,s} · δ2_{b,t}),
+
+which costs about S² (C + k² O) operations for a C x O matrix at S positions, where contracting Jacobians takes k² C O.
+A convolution is a product with the patches of its input. Where this saves nothing, or a parameter enters otherwise, its
+Jacobian is contracted.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun
+from jaxtyping import Array, Float, PyTree
+
+from ._checks import check_output, check_params
+from ._pytree import traced
+
+# Calls that mean nothing but their body. Those with derivatives of their own, custom_jvp and custom_vjp, stay whole.
+INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr", "remat2": "jaxpr",
+           "checkpoint": "jaxpr"}  # fmt: skip
+# Entries moved, left out, or all negated, which leaves products of two gradients as they are.
+REARRANGING = {"reshape", "transpose", "squeeze", "rev", "copy", "copy_p", "slice", "neg"}
+ADDITIONS = {"add", "sub", "add_any"}
+
+
+class Step(NamedTuple):
+    """One equation of the traced function: `reads` and `writes` number its values."""
+
+    home: Jaxpr
+    eqn: JaxprEqn
+    reads: tuple[Any, ...]  # a number, or the Literal itself
+    writes: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        return self.eqn.primitive.name
+
+    def run(self, inputs: list) -> list:
+        variables = list({v: None for v in self.eqn.invars if not isinstance(v, Literal)})
+        values = {v: value for v, value in zip(self.eqn.invars, inputs, strict=True) if not isinstance(v, Literal)}
+        outputs = list(self.eqn.outvars)
+        body = self.home.replace(
+            constvars=[], invars=variables, outvars=outputs, eqns=[self.eqn], effects=self.eqn.effects
+        )
+        return jaxpr_as_fun(ClosedJaxpr(body, ()))(*[values[v] for v in variables])
+
+
+@dataclass(frozen=True)
+class Program:
+    """f as a list of steps, its calls inlined, steps without effect on the outputs left out."""
+
+    steps: list[Step]
+    constants: dict[int, Array]
+    leaves: list[int]
+    example: int
+    output: Any
+
+    def evaluate(self, leaves, x, change: Callable[[int, dict, Array], Array]) -> Array:
+        """f, with the first output z of step number i replaced by change(i, values, z)."""
+        values = {**self.constants, **dict(zip(self.leaves, leaves, strict=True)), self.example: x}
+        for i, step in enumerate(self.steps):
+            outputs = step.run([look_up(values, read) for read in step.reads])
+            values.update(zip(step.writes, [change(i, values, outputs[0]), *outputs[1:]], strict=True))
+        return look_up(values, self.output)
+
+
+def look_up(values: dict, read):
+    return read.val if isinstance(read, Literal) else values[read]
+
+
+def trace(f, params: PyTree, x) -> Program:
+    leaves, structure = jax.tree.flatten(params)
+    closed = jax.make_jaxpr(lambda leaves, x: f(structure.unflatten(leaves), x))(leaves, x)
+    steps, constants = [], {}
+    numbers = iter(range(10**9))
+
+    def inline(jaxpr, consts, inputs):
+        """Append the equations of `jaxpr`, renumbered; return where its outputs are."""
+        where = dict(zip(jaxpr.invars, inputs, strict=True))
+        for v, value in zip(jaxpr.constvars, consts, strict=True):
+            where[v] = next(numbers)
+            constants[where[v]] = value
+        for eqn in jaxpr.eqns:
+            reads = tuple(v if isinstance(v, Literal) else where[v] for v in eqn.invars)
+            body = eqn.params.get(INLINED.get(eqn.primitive.name))
+            if body is None:
+                writes = tuple(next(numbers) for _ in eqn.outvars)
+                steps.append(Step(jaxpr, eqn, reads, writes))
+            else:
+                writes = inline(getattr(body, "jaxpr", body), getattr(body, "consts", ()), reads)
+            where.update(zip(eqn.outvars, writes, strict=True))
+        return [v if isinstance(v, Literal) else where[v] for v in jaxpr.outvars]
+
+    inputs = [next(numbers) for _ in closed.jaxpr.invars]
+    (output,) = inline(closed.jaxpr, closed.consts, inputs)
+    return Program(_needed(steps, output), constants, inputs[:-1], inputs[-1], output)
+
+
+def _needed(steps: list[Step], output) -> list[Step]:
+    needed, kept = {output} if isinstance(output, int) else set(), []
+    for step in reversed(steps):
+        if step.eqn.effects or not needed.isdisjoint(step.writes):
+            needed.update(read for read in step.reads if isinstance(read, int))
+            kept.append(step)
+    return kept[::-1]
+
+
+class Carrier(NamedTuple):
+    """A value that is a parameter, entries rearranged or left out, times a scalar, plus a constant."""
+
+    leaf: int
+    scalars: tuple[tuple[bool, Any], ...] = ()  # (divides, where)
+    broadcast: bool = False  # repeated along new axes: enough for additions and scales
+
+
+class Use(NamedTuple):
+    """Step number `step` reads a carrier as its argument number `argument`; step None: it is what f returns."""
+
+    step: int | None
+    argument: int
+    carrier: Carrier
+
+
+def find_uses(program: Program) -> list[list[Use]]:
+    """For each parameter, the steps where it, or a rearrangement of it, meets something else."""
+    carriers = {number: Carrier(leaf) for leaf, number in enumerate(program.leaves)}
+    varying = {*program.leaves, program.example}  # what depends on parameters or on x
+    spread: dict[int, Any] = {}  # a value with all entries equal -> the scalar that they equal
+    uses: list[list[Use]] = [[] for _ in program.leaves]
+    for i, step in enumerate(program.steps):
+        if step.name == "mul" and any(isinstance(read, Literal) and np.all(read.val == 0) for read in step.reads):
+            continue  # as where a model is linearized: a constant
+        found = [argument for argument, read in enumerate(step.reads) if isinstance(read, int) and read in carriers]
+        passed = {argument: _carry(step, argument, carriers, varying, spread) for argument in found}
+        through = next((argument for argument, carrier in passed.items() if carrier is not None), None)
+        if through is not None:
+            carriers[step.writes[0]] = passed[through]
+        if step.name != "stop_gradient":
+            for argument in found:
+                if argument != through:
+                    carrier = carriers[step.reads[argument]]
+                    uses[carrier.leaf].append(Use(i, argument, carrier))
+        if step.name == "broadcast_in_dim" and math.prod(step.eqn.invars[0].aval.shape) == 1:
+            (scalar,) = step.reads
+            spread[step.writes[0]] = scalar if isinstance(scalar, Literal) else spread.get(scalar, scalar)
+        if not varying.isdisjoint(read for read in step.reads if isinstance(read, int)):
+            varying.update(step.writes)
+    if program.output in carriers:
+        uses[carriers[program.output].leaf].append(Use(None, 0, carriers[program.output]))
+    return uses
+
+
+def _carry(step: Step, j: int, carriers, varying, spread) -> Carrier | None:
+    """The carrier that `step` makes of its argument number j, if it makes one."""
+    carrier, shape, out = carriers[step.reads[j]], step.eqn.invars[j].aval, step.eqn.outvars[0].aval
+    if step.name in REARRANGING:
+        return carrier
+    if step.name == "convert_element_type" and jnp.issubdtype(out.dtype, jnp.floating):
+        return carrier
+    if step.name == "broadcast_in_dim":
+        return carrier if out.size == shape.size else carrier._replace(broadcast=True)
+    if len(step.reads) != 2 or out.shape != shape.shape:
+        return None
+    other = step.reads[1 - j]
+    if step.name in ADDITIONS and (isinstance(other, Literal) or other not in varying):
+        return carrier
+    if step.name == "mul" or (step.name == "div" and j == 0):
+        scalar = other if math.prod(step.eqn.invars[1 - j].aval.shape) == 1 else spread.get(other)
+        return None if scalar is None else carrier._replace(scalars=(*carrier.scalars, (step.name == "div", scalar)))
+    return None
+
+
+@dataclass(frozen=True)
+class Product:
+    """A step that multiplies a parameter, C x O in each of B groups, with C numbers at each of S positions."""
+
+    step: int
+    arguments: tuple[int, int]  # of the parameter, of what it is multiplied with
+    scalars: tuple[tuple[bool, Any], ...]
+    kind: str
+    groups: int
+    positions: int
+    fan_in: int
+    units: int
+
+    def cost(self, k: int) -> int:
+        return 2 * self.groups * self.positions**2 * (self.fan_in + k**2 * self.units + k**2)
+
+    def scale(self, values) -> Array | float:
+        factors = ((jnp.asarray(look_up(values, where)).reshape(()), divides) for divides, where in self.scalars)
+        return math.prod((1 / factor if divides else factor for factor, divides in factors), start=1.0)
+
+    def inputs(self, eqn: JaxprEqn, h: Array) -> Float[Array, "groups positions fan_in"]:
+        if self.kind == "convolution":
+            return _patches(eqn, h).reshape(self.positions, self.groups, self.fan_in).swapaxes(0, 1)
+        contracted, batch = (axes[self.arguments[1]] for axes in eqn.params["dimension_numbers"])
+        free = [axis for axis in range(h.ndim) if axis not in (*contracted, *batch)]
+        # The sum over contracted axes may run in any order, the same one in both examples.
+        return h.transpose(*batch, *free, *contracted).reshape(self.groups, self.positions, self.fan_in)
+
+    def deltas(self, eqn: JaxprEqn, delta: Array) -> Float[Array, "k groups positions units"]:
+        k = len(delta)
+        if self.kind == "convolution":
+            out = eqn.params["dimension_numbers"].out_spec
+            delta = delta.transpose(0, *(axis + 1 for axis in (out[0], *out[2:], out[1])))
+            return delta.reshape(k, self.positions, self.groups, self.units).swapaxes(1, 2)
+        if self.arguments[0] == 0:  # the parameter's free axes come first: batch, units, positions
+            return delta.reshape(k, self.groups, self.units, self.positions).swapaxes(2, 3)
+        return delta.reshape(k, self.groups, self.positions, self.units)
+
+
+def _patches(eqn: JaxprEqn, h: Array) -> Array:
+    """The input of each position of a convolution: (examples in the batch, positions, channels x offsets)."""
+    p, shape = eqn.params, eqn.invars[1].aval.shape
+    lhs, rhs, _ = p["dimension_numbers"]
+    patches = jax.lax.conv_general_dilated_patches(
+        h.transpose(lhs), [shape[axis] for axis in rhs[2:]], p["window_strides"], p["padding"],
+        lhs_dilation=p["lhs_dilation"], rhs_dilation=p["rhs_dilation"], precision=jax.lax.Precision.HIGHEST,
+    )  # fmt: skip
+    return jnp.moveaxis(patches, 1, -1)
+
+
+def find_product(program: Program, use: Use) -> Product | str:
+    """The product at `use`, or why there is none."""
+    if use.step is None:
+        return "what f returns is the parameter itself"
+    step = program.steps[use.step]
+    if use.carrier.broadcast:
+        return "repeated along new axes before it is used"
+    if not jnp.issubdtype(step.eqn.outvars[0].aval.dtype, jnp.floating):
+        return f"it enters {step.name} with complex numbers"
+    parameter, other = use.argument, 1 - use.argument
+    if step.name == "dot_general":
+        dimension_numbers = step.eqn.params["dimension_numbers"]
+        w, h = (step.eqn.invars[j].aval.shape for j in (parameter, other))
+        contracted, batch = (axes[parameter] for axes in dimension_numbers)
+        groups, fan_in = (math.prod(w[axis] for axis in axes) for axes in (batch, contracted))
+        sizes = (groups, math.prod(h) // max(groups * fan_in, 1), fan_in, math.prod(w) // max(groups * fan_in, 1))
+        return Product(use.step, (parameter, other), use.carrier.scalars, "matrix product", *sizes)
+    if step.name == "conv_general_dilated":
+        if parameter != 1:
+            return "it is the input of a convolution, not its kernel"
+        p, w, out = step.eqn.params, step.eqn.invars[1].aval.shape, step.eqn.outvars[0].aval.shape
+        if p["batch_group_count"] != 1:
+            return "a convolution with batch groups"
+        groups, channels = p["feature_group_count"], w[p["dimension_numbers"].rhs_spec[0]]
+        sizes = (groups, math.prod(out) // channels, math.prod(w) // channels, channels // groups)
+        return Product(use.step, (parameter, other), use.carrier.scalars, "convolution", *sizes)
+    return f"it enters {step.name}"
+
+
+class Row(NamedTuple):
+    """What is done with one parameter, and why; operations per pair of examples."""
+
+    path: str
+    shape: tuple[int, ...]
+    rule: str
+    reason: str
+    operations: int
+    jacobian_operations: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `structured` does with each parameter, as a table: print it, or look at `rows`."""
+
+    rows: list[Row]
+    num_outputs: int
+
+    def __getitem__(self, path: str) -> str:
+        """The rule of the parameter at `path`."""
+        return {row.path: row.rule for row in self.rows}[path]
+
+    def __str__(self) -> str:
+        head = ("parameter", "shape", "rule", "operations", "by Jacobian", "reason")
+        body = [
+            (row.path, str(row.shape), row.rule, f"{row.operations:,}", f"{row.jacobian_operations:,}", row.reason)
+            for row in self.rows
+        ]
+        total, by_jacobian = (sum(row[j] for row in self.rows) for j in (4, 5))
+        body.append(("together", "", "", f"{total:,}", f"{by_jacobian:,}", "operations for a pair of examples"))
+        widths = [max(len(line[j]) for line in (head, *body)) for j in range(5)]
+        sides = ("<", "<", "<", ">", ">")
+        return "\n".join(
+            "  ".join([*(f"{c:{side}{w}}" for c, side, w in zip(line, sides, widths, strict=False)), line[5]])
+            for line in (head, *body)
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The traced function, a product for each parameter that has one and is worth it, and the reasons."""
+
+    program: Program
+    products: dict[int, Product]  # by number of the leaf
+    jacobians: list[int]
+    explanation: Explanation
+
+    def parts(self, leaves: list[Array], x) -> Parts:
+        program, products = self.program, self.products
+        at: dict[int, list[int]] = {}  # step -> leaves: two of them where it multiplies two parameters
+        for leaf, product in products.items():
+            at.setdefault(product.step, []).append(leaf)
+
+        def forward(chosen, probes):
+            """f with a zero added to the output z of each product: the derivative with respect to it is δ."""
+            inputs = {}
+
+            def change(i, values, z):
+                for leaf in at.get(i, ()):
+                    product, step = products[leaf], program.steps[i]
+                    h = product.inputs(step.eqn, look_up(values, step.reads[product.arguments[1]]))
+                    dtype = leaves[leaf].dtype
+                    inputs[leaf] = (product.scale(values) * h.astype(dtype)).astype(dtype)
+                return z + probes[i] if i in at else z
+
+            everything = [chosen.get(leaf, value) for leaf, value in enumerate(leaves)]
+            return program.evaluate(everything, x, change), inputs
+
+        outputs = {i: program.steps[i].eqn.outvars[0].aval for i in at}
+        probes = {i: jnp.zeros(z.shape, z.dtype) for i, z in outputs.items()}
+        chosen = {leaf: leaves[leaf] for leaf in self.jacobians}
+        if not chosen and not probes:
+            return Parts({}, {}, {})
+        (jacobians, deltas), inputs = jax.jacrev(forward, (0, 1), has_aux=True)(chosen, probes)
+        deltas = {
+            leaf: product.deltas(program.steps[product.step].eqn, deltas[product.step]).astype(leaves[leaf].dtype)
+            for leaf, product in products.items()
+        }
+        return Parts(inputs, deltas, jacobians)
+
+
+class Parts(NamedTuple):
+    """What the kernel needs of one example, by number of the leaf."""
+
+    inputs: dict[int, Float[Array, "groups positions fan_in"]]
+    deltas: dict[int, Float[Array, "k groups positions units"]]
+    jacobians: dict[int, Float[Array, "k *shape"]]
+
+
+def plan(f, params: PyTree, x) -> Plan:
+    """Trace f and choose, parameter by parameter, the contraction that takes fewest operations."""
+    k = check_output(f, params, x)
+    program = trace(f, params, x)
+    products, jacobians, rows = {}, [], []
+    paths = jax.tree_util.tree_leaves_with_path(params)
+    for leaf, ((path, value), uses) in enumerate(zip(paths, find_uses(program), strict=True)):
+        by_jacobian = 2 * k**2 * np.size(value)
+        rule, reason, product = _choose(program, uses, k, by_jacobian)
+        if product is not None:
+            products[leaf] = product
+        elif uses:
+            jacobians.append(leaf)
+        operations = 0 if not uses else by_jacobian if product is None else product.cost(k)
+        rows.append(Row(jax.tree_util.keystr(path), np.shape(value), rule, reason, operations, by_jacobian))
+    return Plan(program, products, jacobians, Explanation(rows, k))
+
+
+def _choose(program: Program, uses: list[Use], k: int, by_jacobian: int) -> tuple[str, str, Product | None]:
+    """Rule, reason, and the product if it is to be contracted as one."""
+    if not uses:
+        return "none", "f does not depend on it", None
+    if len(uses) > 1:
+        names = sorted({"output" if use.step is None else program.steps[use.step].name for use in uses})
+        return "Jacobian", f"used {len(uses)} times, by {', '.join(names)}", None
+    (use,) = uses
+    name = None if use.step is None else program.steps[use.step].name
+    if name in ADDITIONS:
+        return "addition", "its gradient is δ summed over positions, no larger than itself", None
+    if name in ("mul", "div") and not (name == "div" and use.argument == 1):
+        return "scale", "its gradient is h δ summed over positions, no larger than itself", None
+    product = find_product(program, use)
+    if isinstance(product, str):
+        return "Jacobian", product, None
+    where = f"{product.fan_in} x {product.units} at {product.positions} position(s)"
+    where += f", {product.groups} groups" if product.groups > 1 else ""
+    if product.cost(k) < by_jacobian:
+        return product.kind, f"{where}: from h and δ", product
+    return "Jacobian", f"{product.kind}, {where}: its gradient takes no more operations", None
+
+
+@traced("params")
+class Structured:
+    """See `structured`."""
+
+    f: Callable[[PyTree, Array], Array]
+    params: PyTree
+
+    def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
+        dtype = jnp.result_type(x1, x2)
+        x1, x2 = (jnp.asarray(x, dtype) for x in (x1, x2))
+        chosen, leaves = plan(self.f, self.params, x1), jax.tree.leaves(self.params)
+        first, second = (chosen.parts(leaves, x) for x in (x1, x2))
+        zero = jnp.zeros(2 * (chosen.explanation.num_outputs,), jnp.result_type(*leaves or [x1]))
+        return sum(_contributions(first, second), start=zero)
+
+    def explain(self, x: Array) -> Explanation:
+        """What is done with each parameter for examples like x, which is one example, and why."""
+        return plan(self.f, self.params, x).explanation
+
+
+def _contributions(first: Parts, second: Parts) -> Iterator[Float[Array, "k k"]]:
+    einsum = functools.partial(jnp.einsum, precision="highest")
+    for leaf, h1 in first.inputs.items():
+        shared = einsum("gsc,gtc->gst", h1, second.inputs[leaf])
+        yield einsum("gst,agsbt->ab", shared, einsum("agso,bgto->agsbt", first.deltas[leaf], second.deltas[leaf]))
+    for leaf, j1 in first.jacobians.items():
+        j2 = second.jacobians[leaf]
+        yield einsum("ap,bp->ab", j1.reshape(len(j1), -1), j2.reshape(len(j2), -1))
+
+
+def structured(f: Callable[[PyTree, Array], Array], params: PyTree) -> Structured:
+    """Θ of any JAX function, layer by layer where tracing finds products with parameters, by Jacobians elsewhere.
+
+    A parameter counts as one layer's matrix if it is used once, by a matrix product or as the kernel of a convolution;
+    transposes, reshapes, slices and products with scalars on the way there are seen through, as are `jax.jit` and
+    `jax.checkpoint`. The Jacobian is contracted for parameters that are used more often, inside loops, branches or
+    functions with derivatives of their own, or otherwise; and for biases and scales, where it is as good as anything.
+    `.explain(x)` returns the choice for each parameter as a table.
+
+    Args:
+        f: f(params, x), one example to a vector of k outputs: for a Flax model
+            `lambda params, x: model.apply({"params": params}, x[None])[0]`; for an Equinox model
+            `lambda params, x: eqx.combine(params, static)(x)` with `params, static = eqx.partition(model,
+            eqx.is_inexact_array)`; for a Haiku model `lambda params, x: model.apply(params, None, x[None])[0]`.
+        params: a pytree of real floating-point arrays.
+
+    Raises:
+        TypeError: if a parameter is not a real floating-point array.
+        ValueError: if a parameter is not finite; and when the pair function is used, if f does not return a vector.
+    """
+    check_params(params)
+    return Structured(f, params)
