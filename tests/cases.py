@@ -1,7 +1,10 @@
 """One table of networks and one of activations: every law of the package is tested on all of them."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import ntk_tutorial as ntk
@@ -104,6 +107,7 @@ ACTIVATIONS = KINKED | SMOOTH
 all_networks = pytest.mark.parametrize("name", NETWORKS)
 
 
+@functools.cache
 def case(name, width=6, seed=0):
     """A network of the table, parameters for it, and the shape of its examples."""
     build, shape = NETWORKS[name]
@@ -117,7 +121,7 @@ def draw(net, shape, num_seeds, seed=0):
 
 
 def examples(shape, n, seed=1):
-    return jax.random.normal(jax.random.key(seed), (n, *shape))
+    return jnp.asarray(np.random.default_rng(seed).standard_normal((n, *shape)), float)
 
 
 @jax.jit

@@ -17,6 +17,7 @@ DYNAMICS = {
     "descent": ntk.gradient_descent(0.3),
     "heavy ball": ntk.heavy_ball(0.1, 0.8),
 }
+predict = jax.jit(ntk.predict, static_argnames="dynamics")
 all_dynamics = pytest.mark.parametrize("dynamics", DYNAMICS.values(), ids=DYNAMICS)
 
 
@@ -70,7 +71,7 @@ def train_linearized(dynamics, steps, ridge):
 def test_predict_is_that_many_real_steps(dynamics, ridge):
     *_, data, test = problem()
     steps = (0, 1, 2, 7, 40)
-    got = ntk.predict(**data, **test, ts=jnp.asarray(steps) * dynamics.learning_rate, dynamics=dynamics, ridge=ridge)
+    got = predict(**data, **test, ts=jnp.asarray(steps) * dynamics.learning_rate, dynamics=dynamics, ridge=ridge)
     train, test = train_linearized(dynamics, steps, ridge)
     assert relative_error(got.train, train) < 1e-12 and relative_error(got.test, test) < 1e-12
 
@@ -87,7 +88,7 @@ def test_flow_is_the_matrix_exponential(ridge):
             np.asarray(jax.scipy.linalg.expm(-jnp.asarray(ridged) * t / n)) if t < math.inf else np.zeros_like(theta)
         )
         weights = np.linalg.solve(ridged, (np.eye(n * k) - decay) @ residual)
-        got = ntk.predict(**data, **test, ts=t, ridge=ridge)
+        got = predict(**data, **test, ts=t, ridge=ridge)
         expected = data["f_train0"] + (theta @ weights).reshape(n, k)
         assert relative_error(got.train, expected) < 1e-11
         across = ntk.as_matrix(test["ntk_test_train"])
@@ -98,12 +99,12 @@ def test_flow_is_the_matrix_exponential(ridge):
 def test_block_diagonal_kernels_are_kernels_of_one_output(dynamics):
     _, _, y, train, across, *_ = one_output()
     ts = jnp.asarray([0.0, 1.2, 30.0, math.inf])
-    plain = ntk.predict(train, y, ts, dynamics, ntk_test_train=across)
+    plain = predict(train, y, ts, dynamics, ntk_test_train=across)
     blocks = [jnp.einsum("ij,ab->ijab", kernel, jnp.eye(2)) for kernel in (train, across)]
-    blocked = ntk.predict(blocks[0], y, ts, dynamics, ntk_test_train=blocks[1])
+    blocked = predict(blocks[0], y, ts, dynamics, ntk_test_train=blocks[1])
     assert relative_error(blocked.train, plain.train) < 1e-12 and relative_error(blocked.test, plain.test) < 1e-12
     for a in range(2):  # nor does it matter whether outputs come as vectors or as columns
-        alone = ntk.predict(train, y[:, a], ts, dynamics, ntk_test_train=across)
+        alone = predict(train, y[:, a], ts, dynamics, ntk_test_train=across)
         assert relative_error(alone.test, plain.test[..., a]) < 1e-12
 
 
@@ -111,12 +112,12 @@ def test_block_diagonal_kernels_are_kernels_of_one_output(dynamics):
 def test_times_are_independent_of_each_other(dynamics):
     _, _, y, train, across, *_ = one_output()
     ts = jnp.asarray([[0.0, 0.6, 1.2], [30.0, 3e3, math.inf]])
-    together = ntk.predict(train, y, ts, dynamics, ntk_test_train=across)
+    together = predict(train, y, ts, dynamics, ntk_test_train=across)
     for i in np.ndindex(2, 3):
-        alone = ntk.predict(train, y, float(ts[i]), dynamics, ntk_test_train=across)
+        alone = predict(train, y, float(ts[i]), dynamics, ntk_test_train=across)
         np.testing.assert_allclose(together.train[i], alone.train, rtol=1e-12, atol=1e-14)
         np.testing.assert_allclose(together.test[i], alone.test, rtol=1e-12, atol=1e-14)
-    assert jnp.all(together.train[0, 0] == 0) and ntk.predict(train, y).test is None
+    assert jnp.all(together.train[0, 0] == 0) and predict(train, y).test is None
     np.testing.assert_allclose(together.train[1, 2], y, rtol=1e-9)
 
 
@@ -124,18 +125,18 @@ def test_times_are_independent_of_each_other(dynamics):
 def test_late_times_end_at_infinity(dynamics):
     """Far beyond 2^31 steps as well, which integers of 32 bits cannot count."""
     _, _, y, train, across, *_ = one_output()
-    late, end = (ntk.predict(train, y, t, dynamics, ntk_test_train=across).test for t in (3e12, math.inf))
+    late, end = (predict(train, y, t, dynamics, ntk_test_train=across).test for t in (3e12, math.inf))
     assert relative_error(late, end) < 1e-9
 
 
 def test_heavy_ball_without_momentum_and_small_steps():
     _, _, y, train, *_ = one_output()
     ts = jnp.asarray([0.0, 0.6, 3.0, 60.0])
-    descent = ntk.predict(train, y, ts, ntk.gradient_descent(0.3)).train
-    np.testing.assert_array_equal(ntk.predict(train, y, ts, ntk.heavy_ball(0.3, 0.0)).train, descent)
-    flow = ntk.predict(train, y, ts).train
+    descent = predict(train, y, ts, ntk.gradient_descent(0.3)).train
+    np.testing.assert_array_equal(predict(train, y, ts, ntk.heavy_ball(0.3, 0.0)).train, descent)
+    flow = predict(train, y, ts).train
     gaps = jnp.stack(
-        [jnp.linalg.norm(ntk.predict(train, y, ts, ntk.gradient_descent(h)).train - flow) for h in (0.02, 0.01, 0.005)]
+        [jnp.linalg.norm(predict(train, y, ts, ntk.gradient_descent(h)).train - flow) for h in (0.02, 0.01, 0.005)]
     )
     np.testing.assert_allclose(gaps[:-1] / gaps[1:], 2, rtol=0.02)  # Euler's method is of order one
 
@@ -175,7 +176,7 @@ def test_the_end_is_kernel_ridge_regression(ridge):
     kernel_ridge = pytest.importorskip("sklearn.kernel_ridge")
     _, _, y, train, across, *_ = one_output()
     expected = kernel_ridge.KernelRidge(alpha=ridge, kernel="precomputed").fit(train, y).predict(across)
-    assert relative_error(ntk.predict(train, y, ntk_test_train=across, ridge=ridge).test, expected) < 1e-9
+    assert relative_error(predict(train, y, ntk_test_train=across, ridge=ridge).test, expected) < 1e-9
 
 
 @pytest.mark.parametrize("noise", [1e-6, 0.3])
@@ -228,7 +229,7 @@ def test_ensemble_is_the_law_of_trained_linear_networks(dynamics):
     joint = jnp.block([[nngp, across.T], [across, nngp_test]])
     starts = jnp.linalg.cholesky(joint) @ jax.random.normal(jax.random.key(0), (2000, 10, 2))
     test = jax.vmap(
-        lambda f: ntk.predict(theta, y, 3.0, dynamics, f_train0=f[:6], ntk_test_train=theta_across, f_test0=f[6:]).test
+        lambda f: predict(theta, y, 3.0, dynamics, f_train0=f[:6], ntk_test_train=theta_across, f_test0=f[6:]).test
     )(starts)
     expected = ntk.predict_ensemble(
         theta, nngp, y, 3.0, dynamics, ntk_test_train=theta_across, nngp_test_train=across, nngp_test=nngp_test
@@ -250,7 +251,7 @@ def test_ensemble_is_the_law_of_wide_networks():
         kernel = ntk.empirical_ntk(net.apply, params)
         theta, across = (ntk.trace_outputs(ntk.gram(kernel, a, x)) for a in (x, x_test))
         f = [jax.vmap(net.apply, (None, 0))(params, a) for a in (x, x_test)]
-        return ntk.predict(theta, y, 5.0, f_train0=f[0], ntk_test_train=across, f_test0=f[1]).test[:, 0]
+        return predict(theta, y, 5.0, f_train0=f[0], ntk_test_train=across, f_test0=f[1]).test[:, 0]
 
     samples = jax.jit(jax.vmap(trained))(draw(net, (3,), 300))
     (theta, theta_across), (nngp, across) = (
@@ -307,19 +308,19 @@ def test_under_jit_vmap_and_grad(dynamics):
 def test_float32(dynamics, float32):
     with jax.enable_x64(True):
         _, _, y, theta, across, *_ = one_output()
-        expected = ntk.predict(theta, y, jnp.asarray([0.0, 1.2, 30.0]), dynamics, ntk_test_train=across)
+        expected = predict(theta, y, jnp.asarray([0.0, 1.2, 30.0]), dynamics, ntk_test_train=across)
     y, theta, across = (jnp.asarray(np.asarray(a), jnp.float32) for a in (y, theta, across))
-    got = ntk.predict(theta, y, jnp.asarray([0.0, 1.2, 30.0]), dynamics, ntk_test_train=across)
+    got = predict(theta, y, jnp.asarray([0.0, 1.2, 30.0]), dynamics, ntk_test_train=across)
     assert got.test.dtype == jnp.float32
     np.testing.assert_allclose(got.test, np.asarray(expected.test), atol=1e-4)
-    assert jnp.all(jnp.isfinite(ntk.predict(theta, y, math.inf, dynamics, ntk_test_train=across).test))
+    assert jnp.all(jnp.isfinite(predict(theta, y, math.inf, dynamics, ntk_test_train=across).test))
 
 
 def test_solve_flow_is_predict():
     *_, data, test = problem()
     ts = jnp.asarray([0.0, 0.5, 3.0, 20.0])
     data = dict(data)
-    exact = ntk.predict(**data, **test, ts=ts)
+    exact = predict(**data, **test, ts=ts)
     got = ntk.solve_flow(data["ntk_train"], data["y_train"], ts, ntk.squared_loss, data["f_train0"], **test)
     np.testing.assert_allclose(got.train, exact.train, atol=1e-6)
     np.testing.assert_allclose(got.test, exact.test, atol=1e-6)

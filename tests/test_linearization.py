@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from cases import NETWORKS, all_networks, case, examples, outputs, relative_error
 
@@ -11,50 +12,46 @@ SMOOTH = [name for name in NETWORKS if "depth 0" not in name and name != "depth 
 
 
 def moved(params, scale, seed=7):
-    leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(seed), len(leaves))
-    return jax.tree.unflatten(
-        structure, [leaf + scale * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
-    )
+    generator = np.random.default_rng(seed)
+    return jax.tree.map(lambda leaf: leaf + scale * generator.standard_normal(leaf.shape), params)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_remainder_order(name):
     """f − T_m is of order m + 1 in the step; where the step is halved it falls by 2^(m + 1), up to the next order."""
     net, params, shape = case(name)
-    x = examples(shape, 3)
-    for order in (0, 1, 2, 3):
-        expansion = ntk.taylor_expand(net.apply, params, order)
-        step = {0: 1e-5, 1: 1e-4, 2: 1e-3, 3: 2e-3}[order]
-        errors = jnp.stack([
-            jnp.linalg.norm(outputs(net.apply, p, x) - outputs(expansion, p, x))
-            for p in (moved(params, step), moved(params, step / 2), moved(params, step / 4))
-        ])  # fmt: skip
-        slopes = jnp.log2(errors[:-1] / errors[1:])
-        assert jnp.all(jnp.abs(slopes - (order + 1)) < 0.05), (order, slopes)
+    x, steps = examples(shape, 3), {0: 1e-5, 1: 1e-4, 2: 1e-3, 3: 2e-3}
+
+    @jax.jit
+    def remainders(news):
+        f_x = jax.vmap(net.apply, (None, 0))
+        expansions = [jax.vmap(ntk.taylor_expand(net.apply, params, order), (None, 0)) for order in steps]
+        return [[jnp.linalg.norm(f_x(p, x) - t(p, x)) for p in ps] for t, ps in zip(expansions, news, strict=True)]
+
+    errors = np.asarray(remainders([[moved(params, step / 2**k) for k in range(3)] for step in steps.values()]))
+    np.testing.assert_allclose(
+        np.log2(errors[:, :-1] / errors[:, 1:]), np.asarray([[1, 1], [2, 2], [3, 3], [4, 4]]), atol=0.05
+    )
 
 
 @all_networks
 def test_linearize_is_the_jacobian(name):
     net, params, shape = case(name)
-    x, new = examples(shape, 1), moved(params, 1.0)
-    jacobian = jax.jit(jax.jacobian(net.apply))(params, x[0])
-    change = jax.tree.map(lambda j, a, b: jnp.tensordot(j, a - b, a.ndim), jacobian, new, params)
-    linear = ntk.linearize(net.apply, params)
-    expected = outputs(net.apply, params, x) + sum(jax.tree.leaves(change))[None]
-    assert relative_error(outputs(linear, new, x), expected) < 1e-13
-    assert linear.order == 1 and isinstance(linear, type(ntk.taylor_expand(net.apply, params, 1)))
-    for order in (0, 1):
-        assert (
-            relative_error(
-                outputs(ntk.taylor_expand(net.apply, params, order), params, x), outputs(net.apply, params, x)
-            )
-            < 1e-14
-        )
-    constant = jax.jit(jax.jacobian(linear))(new, x[0])
-    assert all(
-        jax.tree.leaves(jax.tree.map(lambda a, b: jnp.allclose(a, b, rtol=1e-12, atol=1e-14), constant, jacobian))
-    )
+    x, new = examples(shape, 1)[0], moved(params, 1.0)
+    linear, constant = ntk.linearize(net.apply, params), ntk.taylor_expand(net.apply, params, 0)
+
+    @jax.jit
+    def evaluate(params, new):
+        values = [f(p, x) for f in (net.apply, linear, constant) for p in (params, new)]
+        return values, jax.jacobian(net.apply)(params, x), jax.jacobian(linear)(new, x)
+
+    (f0, _, linear0, linear1, *constants), jacobian, jacobian_of_linear = evaluate(params, new)
+    change = jax.tree.map(lambda j, a, b: np.tensordot(j, a - b, a.ndim), jacobian, new, params)
+    assert linear.order == 1 and isinstance(linear, type(constant))
+    assert relative_error(linear1, f0 + sum(jax.tree.leaves(change))) < 1e-13
+    assert all(relative_error(value, f0) < 1e-14 for value in (linear0, *constants))
+    for got, expected in zip(*map(jax.tree.leaves, (jacobian_of_linear, jacobian)), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_exact_for_polynomials():
@@ -76,9 +73,15 @@ def test_scaled(name):
     net, params, shape = case(name)
     x, new = examples(shape, 3), moved(params, 0.1)
     model = ntk.scaled(net.apply, params, 30)
+    f0, f = (outputs(net.apply, p, x) for p in (params, new))
     assert jnp.all(outputs(model, params, x) == 0)
-    expected = 30 * (outputs(net.apply, new, x) - outputs(net.apply, params, x))
-    assert relative_error(outputs(model, new, x), expected) < 1e-13
+    assert relative_error(outputs(model, new, x), 30 * (f - f0)) < 1e-13
+
+
+@all_networks
+def test_kernel_of_scaled(name):
+    net, params, shape = case(name)
+    model, x = ntk.scaled(net.apply, params, 30), examples(shape, 3)
     theta = ntk.gram(ntk.empirical_ntk(net.apply, params), x)
     assert relative_error(ntk.gram(ntk.empirical_ntk(model, params), x), 900 * theta) < 1e-12
 
