@@ -37,16 +37,13 @@ plt.style.use("ntk_tutorial.ntk")
 # %%
 from functools import partial
 
-@partial(jax.jit, static_argnames=("net", "dim"))
-def draw(net, keys, dim):  # parameters of one random network a key, stacked
-    return jax.lax.map(lambda key: net.init(key, (dim,))[0], keys)
-
 def kernels(net, stack, x1, x2=None):  # the tangent kernel of each of those networks
     of_one = lambda params: ntk.gram(ntk.empirical_ntk(net.apply, params), x1, x2)
     return jax.vmap(of_one)(stack)[..., 0, 0]
 
 # %% [markdown]
-# `draw` and `kernels` serve the whole chapter; what `empirical_ntk` and `gram` do is its subject.
+# `ntk.draw` returns the parameters of one random network a key, stacked. It and `kernels` serve the whole chapter; what
+# `empirical_ntk` and `gram` do is its subject.
 
 # %% mystnb={"image": {"alt": "Three panels for widths 16, 128 and 2048. Each shows the tangent kernel of ten random networks against the angle to x0. At width 16 the ten curves are jagged and lie far apart; at 2048 they lie on one smooth dashed curve with its peak at angle 0."}, "figure": {"caption": "The tangent kernel Θ(x₀, x) of ten random ReLU networks with one hidden layer (colours), and the infinite-width formula (dashed). Random scribbles become one deterministic curve.", "name": "fig-tangent-kernel-surprise"}}
 x_circle, degrees = ntk.datasets.circle(120), 3 * jnp.arange(120) - 180
@@ -54,7 +51,8 @@ x0, keys = x_circle[60:61], jax.random.split(jax.random.key(0), 10)
 fig, axes = plt.subplots(1, 3, sharey=True, figsize=(6.8, 2.7), dpi=90)
 for ax, width in zip(axes, (16, 128, 2048)):
     net = ntk.mlp(width, depth=1, num_outputs=1, activation=ntk.relu, w_std=2**0.5)
-    ax.plot(degrees, kernels(net, draw(net, keys, 2), x0, x_circle)[:, 0].T, lw=0.9)
+    curves = kernels(net, ntk.draw(net, keys, (2,)), x0, x_circle)[:, 0]
+    ax.plot(degrees, curves.T, lw=0.9)
     ax.plot(degrees, ntk.gram(ntk.infinite_ntk(net), x0, x_circle)[0], "k--")
     ax.set(title=f"Θ(x₀, x), width {width}", xlabel="angle (degrees)")
 plt.show()
@@ -207,7 +205,8 @@ assert ranks == [2, 16]
 # Jacobian; column $b$ is $J(x)\,(J(x')^\top e_b)$, a vector–Jacobian and then a Jacobian–vector product: for
 # when memory is short. *Layerwise* uses that the gradient of a dense layer's weights is an outer
 # product, so that inner products of vectors as long as a layer is wide replace those of length $p$: the cheapest for the
-# networks of this book, and what `empirical_ntk` takes for them. For other functions it takes the first.
+# networks of this book, and what `empirical_ntk` takes. In functions that are not made of this package's layers it looks
+# for such products by tracing, and `.explain(x)` prints what it found.
 #
 # With $k$ outputs, `gram` returns an array of shape $(n, n, k, k)$. `ntk.as_matrix` makes it the $nk \times nk$ matrix that acts on
 # outputs flattened to length $nk$; `ntk.trace_outputs` averages its diagonal over outputs.
@@ -331,7 +330,7 @@ assert jnp.allclose(by_hand, ntk.gram(ntk.infinite_ntk(deep), x_train), rtol=1e-
 # %%
 widths, keys = (32, 128, 512, 2048), jax.random.split(jax.random.key(8), 12)
 nets = [ntk.mlp(m, 1, 1, ntk.tanh) for m in widths]
-starts = [draw(net, keys, 10) for net in nets]
+starts = [ntk.draw(net, keys, (10,)) for net in nets]
 drawn = jnp.stack([kernels(*each, x_train) for each in zip(nets, starts)], axis=1)
 limit = ntk.gram(ntk.infinite_ntk(nets[0]), x_train)
 far = jnp.vectorize(ntk.relative_change, signature="(n,n),(n,n)->()")
@@ -388,7 +387,7 @@ fig, axes = plt.subplots(1, 2, sharey=True)
 for ax, width in zip(axes, (4, 256)):
     net = ntk.mlp(width, depth=1, num_outputs=1, activation=ntk.relu, w_std=2**0.5)
     nngp = ntk.gram(ntk.infinite_nngp(net), x_few)
-    stack = draw(net, jax.random.split(jax.random.key(9), 4000), 2)
+    stack = ntk.draw(net, jax.random.split(jax.random.key(9), 4000), (2,))
     f_few = jax.vmap(jax.vmap(net.apply, (None, 0)), (0, None))(stack, x_few)[:, :, 0]
     mean, error = ntk.estimate(f_few[:, :, None] * f_few[:, None, :])
     print(f"variance: sampled {mean[0, 0]:.3f} ± {error[0, 0]:.3f}, K {nngp[0, 0]:.3f}")
@@ -545,7 +544,7 @@ assert abs(ntk.power_law(jnp.array(widths), mean_field).exponent) < 0.05
 
 # %%
 keys = jax.random.split(jax.random.key(10), 1000)
-stack = draw(ntk.mlp(32, 8, 1, ntk.relu), keys, 10)
+stack = ntk.draw(ntk.mlp(32, 8, 1, ntk.relu), keys, (10,))
 for depth in (1, 2, 4, 8):  # the first layers and the readout form a network
     net = ntk.mlp(32, depth, 1, ntk.relu, w_std=2**0.5)
     values = kernels(net, stack[: 2 * depth] + stack[-1:], x_train[:1])[:, 0, 0]

@@ -41,7 +41,7 @@ plt.style.use("ntk_tutorial.ntk")
 from functools import partial
 
 stack = lambda trees: jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
-draw = lambda net, num=4: stack([net.init(key, (10,))[0] for key in keys[:num]])
+draw = lambda net, num=4: ntk.draw(net, keys[:num], (10,))
 kernel = lambda f, params, x: ntk.gram(ntk.empirical_ntk(f, params), x)
 unit = lambda f, params, x: ntk.max_learning_rate(kernel(f, params, x)) / 2  # η λ₀ = 1
 train = lambda f, params0, x, y, rate, steps: ntk.train(
