@@ -8,7 +8,6 @@ from cases import NETWORKS, all_networks, case, draw, examples, outputs, relativ
 
 import ntk_tutorial as ntk
 
-
 # Networks whose layers mix positions: few channels, since a network in float64 costs their square times the window.
 WITH_POSITIONS = [name for name in NETWORKS if name.startswith(("conv", "local", "residual conv", "attention"))]
 
