@@ -69,8 +69,9 @@ def _arcsin(x):
 def _half_angle(q11, q12, q22):
     """The tangent t of half the acute angle between u and v, and n + |q12|, with n = √(q11 q22).
 
-    Their product is √det Σ. The tangent keeps its accuracy as the angle goes to zero, where arccos(q12 / n) loses half of the digits. What rounding
-    leaves of a difference n − |q12| that should vanish counts as zero: its root would be half as many digits.
+    Their product is √det Σ. The tangent keeps its accuracy as the angle goes to zero, where arccos(q12 / n) loses half
+    of the digits. What rounding leaves of a difference n − |q12| that should vanish counts as zero: its root would be
+    half as many digits.
     """
     norm = jnp.sqrt(q11) * jnp.sqrt(q22)
     gap, total = norm - jnp.abs(q12), norm + jnp.abs(q12)
