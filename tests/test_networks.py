@@ -134,3 +134,15 @@ def test_relu_network_of_depth_1_by_hand():
     nngp = 2 * jnp.outer(norm, norm) * k1 / 3
     np.testing.assert_allclose(ntk.gram(ntk.infinite_nngp(net), x), nngp, rtol=1e-7)
     np.testing.assert_allclose(ntk.gram(ntk.infinite_ntk(net), x), nngp + 2 * (x @ x.T) * k0 / 3, rtol=1e-7)
+
+
+@pytest.mark.parametrize("activation", [ntk.relu, ntk.abs, ntk.leaky_relu(0.1), ntk.erf, ntk.gelu], ids=str)
+def test_deep_kernels_in_float32_keep_their_diagonal(activation, float32):
+    """Where √det of a singular covariance, or arccos near 1, would cost half of the digits."""
+    kernel = ntk.infinite_ntk(ntk.mlp(8, 10, 1, activation, w_std=1.4, b_std=0.1))
+    x = np.random.default_rng(0).standard_normal((6, 100))
+    low = jnp.diag(ntk.gram(kernel, jnp.asarray(x, jnp.float32)))
+    with jax.enable_x64(True):
+        exact = np.diag(ntk.gram(kernel, jnp.asarray(x, jnp.float64)))
+    assert low.dtype == jnp.float32
+    np.testing.assert_allclose(low, exact, rtol=1e-5)
