@@ -437,10 +437,11 @@ def structured(f: Callable[[PyTree, Array], Array], params: PyTree) -> Structure
     `.explain(x)` returns the choice for each parameter as a table.
 
     Args:
-        f: f(params, x), one example to a vector of k outputs: for a Flax model
-            `lambda params, x: model.apply({"params": params}, x[None])[0]`; for an Equinox model
-            `lambda params, x: eqx.combine(params, static)(x)` with `params, static = eqx.partition(model,
-            eqx.is_inexact_array)`; for a Haiku model `lambda params, x: model.apply(params, None, x[None])[0]`.
+        f: f(params, x), one example to a vector of k outputs. For a Flax model it is
+            `lambda params, x: model.apply({"params": params}, x[None])[0]`; for a Haiku model
+            `lambda params, x: model.apply(params, None, x[None])[0]`; for an Equinox model
+            `lambda params, x: eqx.combine(params, static)(x)`, where
+            `params, static = eqx.partition(model, eqx.is_inexact_array)`.
         params: a pytree of real floating-point arrays.
 
     Raises:
