@@ -226,7 +226,7 @@ def _nystrom(columns, landmarks):
 
 def _add_at_landmarks(columns, landmarks, jitter):
     k = columns.shape[1] // len(landmarks)
-    rows = (landmarks[:, None] * k + jnp.arange(k)).reshape(-1)
+    rows = (landmarks[:, None] * k + jnp.arange(k)[None]).reshape(-1)
     return columns.at[rows, jnp.arange(columns.shape[1])].add(jitter)
 
 

@@ -65,9 +65,9 @@ def stream_gram(
             or not, was made from other inputs or is damaged.
         OSError: if the disk is too small or full, or another process writes the same file.
     """
-    x1 = np.asarray(x1)
+    x1 = _as_numpy(x1)
     symmetric = x2 is None and getattr(pair, "symmetric", False)
-    x2 = x1 if x2 is None else np.asarray(x2)
+    x2 = x1 if x2 is None else _as_numpy(x2)
     _check_inputs(x1, x2)
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -127,8 +127,8 @@ class Tile:
     def __init__(self, pair, x1, x2, size: int):
         self.size, self.programs = size, {}
         memory = self.program(pair, x1[:size], x2[:size]).memory_analysis()
-        # What XLA knows of, and a copy of the tile: its transpose, or the one made symmetric.
-        copies = memory.output_size_in_bytes * 2
+        # What XLA knows of; a copy of the tile, transposed or made symmetric; one that the allocator still keeps.
+        copies = 3 * memory.output_size_in_bytes
         self.bytes_needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + copies
 
     def program(self, pair, a, b):
@@ -143,8 +143,8 @@ class Tile:
 def _fitting_tile(pair, x1, x2, files, batch_size, memory_budget) -> Tile:
     """Of the size asked for, or of the largest that fits the budget."""
     size = batch_size
-    if size is None:  # a tile is held twice: so much is known without compiling
-        bound = math.isqrt(memory_budget // (2 * files.matrix.bytes_per_value)) + 1
+    if size is None:  # three tiles must fit: so much is known without compiling
+        bound = math.isqrt(memory_budget // (3 * files.matrix.bytes_per_value)) + 1
         size = _rounded(min(LARGEST_TILE, max(len(x1), len(x2)), bound))
     while (tile := Tile(pair, x1, x2, size)).bytes_needed > memory_budget:
         if batch_size is not None or size == 1:
@@ -164,6 +164,12 @@ def _rounded(size: int) -> int:
 @jax.jit
 def _tile(pair, a, b):
     return gram(pair, a, b)
+
+
+def _as_numpy(x) -> np.ndarray:
+    """On the host, without a copy where possible, in the type that JAX would give it."""
+    x = np.asarray(x)
+    return x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=False)
 
 
 def _check_inputs(x1, x2) -> None:
