@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import functools
@@ -52,7 +53,8 @@ def stream_gram(
             above the diagonal are computed, and mirrored: K(x', x) = K(x, x')ᵀ.
         x1, x2: examples along the first axis, as NumPy or JAX arrays; x2 = None means x1.
         path: of the file. Its directory must exist and have room for the matrix.
-        memory_budget: bytes that a tile and what it takes to compute it may occupy; inputs are not counted.
+        memory_budget: bytes that a tile and what it takes to compute it may occupy; inputs are not counted, nor are
+            compiled programs, some ten MB.
         batch_size: rows and columns of a tile. None takes the most for which the compiled program fits the budget.
         progress: whether to show a progress bar.
 
@@ -94,9 +96,16 @@ def _stream(pair, x1, x2, files, descriptor, memory_budget, batch_size, symmetri
         for i, rows in list(enumerate(row_blocks))[journal.finished :]:
             for columns in column_blocks[i if symmetric else 0 :]:
                 _store(write, np.asarray(tile(pair, x1[rows], x2[columns])), rows, columns, symmetric)
+                _return_freed_memory()
             files.note(tile.size, i + 1)
             bar.update()
     files.finish()
+
+
+def _return_freed_memory() -> None:
+    """To the system: glibc would keep blocks of less than 32 MB, which fragment, and exceed small budgets."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _blocks(n: int, size: int) -> list[slice]:
@@ -127,8 +136,9 @@ class Tile:
     def __init__(self, pair, x1, x2, size: int):
         self.size, self.programs = size, {}
         memory = self.program(pair, x1[:size], x2[:size]).memory_analysis()
-        # What XLA knows of; a copy of the tile, transposed or made symmetric; one that the allocator still keeps.
-        copies = 3 * memory.output_size_in_bytes
+        # What XLA knows of; a copy of the tile, transposed or made symmetric; as much again for what allocator and
+        # compiler keep.
+        copies = 4 * memory.output_size_in_bytes
         self.bytes_needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + copies
 
     def program(self, pair, a, b):
@@ -143,8 +153,8 @@ class Tile:
 def _fitting_tile(pair, x1, x2, files, batch_size, memory_budget) -> Tile:
     """Of the size asked for, or of the largest that fits the budget."""
     size = batch_size
-    if size is None:  # three tiles must fit: so much is known without compiling
-        bound = math.isqrt(memory_budget // (3 * files.matrix.bytes_per_value)) + 1
+    if size is None:  # four tiles must fit: so much is known without compiling
+        bound = math.isqrt(memory_budget // (4 * files.matrix.bytes_per_value)) + 1
         size = _rounded(min(LARGEST_TILE, max(len(x1), len(x2)), bound))
     while (tile := Tile(pair, x1, x2, size)).bytes_needed > memory_budget:
         if batch_size is not None or size == 1:

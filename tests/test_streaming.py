@@ -200,7 +200,7 @@ import ntk_tutorial as ntk
 def memory(name):
     with open("/proc/self/status") as file:
         return 1024 * int(next(line for line in file if line.startswith(name)).split()[1])
-n, budget = 6000, 2**26
+n, budget = 8500, 2**27
 x = np.random.default_rng(0).standard_normal((n, 20)).astype(np.float32)
 kernel = ntk.infinite_ntk(ntk.mlp(8, 1, 1, ntk.relu))
 def pair(a, b):
