@@ -43,13 +43,6 @@ class Activation:
         return self.name
 
 
-def _sqrt_det(q11, q12, q22):
-    # What rounding leaves of a singular covariance's determinant counts as zero: its root would be half as many digits.
-    product = q11 * q22
-    det = product - q12**2
-    return jnp.sqrt(jnp.where(det > 8 * jnp.finfo(product.dtype).eps * product, det, 0.0))
-
-
 @functools.cache
 def _arctan_coefficients(degree: int) -> np.ndarray:
     """Of powers of t², for arctan(t) / t on 0 ≤ t ≤ 1: interpolated at Chebyshev nodes, with error 6^(−degree)."""
@@ -65,20 +58,36 @@ def _arctan(t):
     return t * functools.reduce(lambda total, c: total * u + float(c), coefficients[-2::-1], float(coefficients[-1]))
 
 
-def _angle(q11, q12, q22):
-    # By the tangent of half of the acute angle, which keeps its accuracy as that goes to zero, where arccos(ρ) loses
-    # half of the digits. A side without variance makes a right angle with all, since sign(0) = 0.
-    scale = jnp.sqrt(q11 * q22)
-    acute = 2.0 * _arctan(_sqrt_det(q11, q12, q22) / jnp.where(scale > 0, scale + jnp.abs(q12), 1.0))
-    return jnp.where(scale > 0, jnp.where(q12 < 0, jnp.pi - acute, acute), jnp.pi / 2)
+def _arcsin(x):
+    """arcsin(x) by the tangent of half of it, in float32 by the polynomial above."""
+    if x.dtype == jnp.float64:
+        return jnp.arcsin(x)
+    t = x / (1.0 + jnp.sqrt((1.0 - x) * (1.0 + x)))
+    return 2.0 * jnp.sign(t) * _arctan(jnp.abs(t))
+
+
+def _half_angle(q11, q12, q22):
+    """The tangent t of half the acute angle between u and v, and n + |q12|, with n = √(q11 q22).
+
+    Their product is √det Σ. The tangent keeps its accuracy as the angle goes to zero, where arccos(q12 / n) loses half
+    of the digits. What rounding leaves of a difference n − |q12| that should vanish counts as zero: its root would be
+    half as many digits.
+    """
+    norm = jnp.sqrt(q11) * jnp.sqrt(q22)
+    gap, total = norm - jnp.abs(q12), norm + jnp.abs(q12)
+    gap = jnp.where(gap > 4 * jnp.finfo(norm.dtype).eps * norm, gap, 0.0)
+    return jnp.sqrt(gap / jnp.where(total > 0, total, 1.0)), total
 
 
 def _sign_dual(q11, q12, q22):
-    return 1.0 - 2.0 / jnp.pi * _angle(q11, q12, q22)
+    t, total = _half_angle(q11, q12, q22)
+    # A side without variance is at a right angle to all, since sign(0) = 0.
+    return jnp.where(total > 0, jnp.sign(q12) * (1.0 - 4.0 / jnp.pi * _arctan(t)), 0.0)
 
 
 def _abs_dual(q11, q12, q22):
-    return 2.0 / jnp.pi * _sqrt_det(q11, q12, q22) + q12 * _sign_dual(q11, q12, q22)
+    t, total = _half_angle(q11, q12, q22)
+    return 2.0 / jnp.pi * t * total + q12 * _sign_dual(q11, q12, q22)
 
 
 @functools.cache
@@ -114,7 +123,7 @@ sign = Activation(jnp.sign, _sign_dual, lambda q11, q12, q22: jnp.zeros_like(q12
 
 
 def _erf_dual(q11, q12, q22):
-    return 2.0 / jnp.pi * jnp.arcsin(2.0 * q12 / jnp.sqrt((1.0 + 2.0 * q11) * (1.0 + 2.0 * q22)))
+    return 2.0 / jnp.pi * _arcsin(2.0 * q12 / (jnp.sqrt(1.0 + 2.0 * q11) * jnp.sqrt(1.0 + 2.0 * q22)))
 
 
 def _erf_dual_derivative(q11, q12, q22):
@@ -127,7 +136,7 @@ erf = Activation(jax.scipy.special.erf, _erf_dual, _erf_dual_derivative, "erf") 
 def _gelu_moments(q11, q12, q22):
     """E[Φ(u)Φ(v)], E[φ(u)φ(v)], and det(I + Σ), with Φ and φ the normal distribution and its density."""
     det = (1.0 + q11) * (1.0 + q22) - q12**2
-    cdf_cdf = 0.25 + jnp.arcsin(q12 / jnp.sqrt((1.0 + q11) * (1.0 + q22))) / (2.0 * jnp.pi)
+    cdf_cdf = 0.25 + _arcsin(q12 / jnp.sqrt((1.0 + q11) * (1.0 + q22))) / (2.0 * jnp.pi)
     return cdf_cdf, 1.0 / (2.0 * jnp.pi * jnp.sqrt(det)), det
 
 

@@ -107,17 +107,14 @@ class SelfAttention:
             is_gaussian=True,
         )
 
-    def ntk_contribution(
-        self, params: Params, h1: Array, delta1: Float[Array, "k ..."], h2: Array, delta2: Float[Array, "k ..."]
-    ) -> Float[Array, "k k"]:
-        """Σ over this layer's parameters of ∂f(x1) ∂f(x2)ᵀ, with the derivatives formed."""
+    def ntk_features(self, params: Params, h: Array, delta: Float[Array, "k ..."]) -> Float[Array, "k entry"]:
+        """The derivative of f with respect to all of this layer's parameters, from its input h and δ = ∂f/∂z."""
+        _, vjp = jax.vjp(lambda params: self.apply(params, h), params)
+        return jnp.concatenate([leaf.reshape(len(delta), -1) for leaf in jax.tree.leaves(jax.vmap(vjp)(delta))], axis=1)
 
-        def gradient(h, delta):
-            _, vjp = jax.vjp(lambda params: self.apply(params, h), params)
-            return [leaf.reshape(len(delta), -1) for leaf in jax.tree.leaves(jax.vmap(vjp)(delta))]
-
-        pairs = zip(gradient(h1, delta1), gradient(h2, delta2), strict=True)
-        return sum(jnp.matmul(g1, g2.T, precision="highest") for g1, g2 in pairs)
+    def ntk_combine(self, features1: Float[Array, "k e"], features2: Float[Array, "k e"]) -> Float[Array, "k k"]:
+        """This layer's part of Θ(x1, x2)."""
+        return jnp.matmul(features1, features2.T, precision="highest")
 
     def _attention(self, products: Float[Array, "*head s s"]) -> Float[Array, "*head s s"]:
         scaled = self.query_std * self.key_std * products

@@ -146,19 +146,10 @@ class Conv(Affine):
                 f"{self} got an example of shape {x.shape} and weights of shape {params['w'].shape} in place of "
                 f"{weight_shape}: use parameters that init drew for examples of this shape"
             )
-        for dim in range(len(self.filter_shape)):
-            x = self.windows.pad(x, dim, (dim,))
-        layout = "HWIO"[-len(weight_shape) :]
-        z = jax.lax.conv_general_dilated(
-            x[None],
-            params["w"],
-            self.windows.strides,
-            "VALID",
-            dimension_numbers=("N" + layout[:-2] + "C", layout, "N" + layout[:-2] + "C"),
-            precision="highest",
-        )[0]
-        w_scale, _ = self.scales(math.prod(weight_shape[:-1]))
-        return self.add_bias(params, w_scale * z)
+        h = self.patches(x)
+        w_scale, _ = self.scales(h.shape[-1])
+        w = params["w"].reshape(-1, self.num_channels)  # a matrix product, since batches of networks have their own w
+        return self.add_bias(params, w_scale * jnp.matmul(h, w, precision="highest"))
 
     def kernel(self, state: KernelState) -> KernelState:
         stops = self.windows.stops(state.positions, self)

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, PyTree
 from ._checks import check_finite, check_floating, check_output, check_params
 from ._pytree import traced
 from .layers import Layer
-from .networks import Serial, walk
+from .networks import Serial, elementary, walk
 from .structured import Structured, structured
 
 NetworkFunction = Callable[[PyTree, Array], Array]
@@ -33,11 +33,17 @@ class JacobianContraction:
 
     f: NetworkFunction
     params: PyTree
+    symmetric = True
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        check_output(self.f, self.params, x1)
-        j1, j2 = (jax.jacrev(self.f)(self.params, x) for x in (x1, x2))
-        return sum(map(_contract, jax.tree.leaves(j1), jax.tree.leaves(j2)))
+        return self.combine(self.features(x1), self.features(x2))
+
+    def features(self, x: Array) -> list[Float[Array, "k *shape"]]:
+        check_output(self.f, self.params, x)
+        return jax.tree.leaves(jax.jacrev(self.f)(self.params, x))
+
+    def combine(self, j1: list[Array], j2: list[Array]) -> Float[Array, "k k"]:
+        return sum(map(_contract, j1, j2))
 
 
 def _contract(j1, j2):
@@ -64,29 +70,26 @@ class Layerwise:
 
     net: Layer
     params: PyTree
+    symmetric = True
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        check_output(self.net.apply, self.params, x1)
-        return sum(
-            layer.ntk_contribution(params, h1, delta1, h2, delta2)
-            for (layer, params, h1, delta1), (*_, h2, delta2) in zip(self.factors(x1), self.factors(x2), strict=True)
-        )
+        return self.combine(self.features(x1), self.features(x2))
 
-    def factors(self, x: Array) -> list[tuple[Layer, PyTree, Array, Array]]:
-        """Each layer that has parameters, these, its input h, and δ = ∂f/∂z, with z its output."""
-        layers, probe_shapes = [], []
+    def features(self, x: Array) -> list[PyTree]:
+        """For each layer that has parameters, in order, what its part of the kernel takes of one example."""
+        check_output(self.net.apply, self.params, x)
+        shapes = []
 
         def note(layer, params, h):
             z = layer.apply(params, h)
             if jax.tree.leaves(params):
-                layers.append((layer, params))
-                probe_shapes.append(z)
+                shapes.append(z)
             return z
 
         jax.eval_shape(lambda x: walk(self.net, self.params, x, note), x)
 
         def forward(probes):
-            """f with a zero added to each z: the derivative with respect to that zero is δ."""
+            """f with a zero added to the output z of each layer: the derivative with respect to it is δ."""
             inputs, remaining = [], iter(probes)
 
             def visit(layer, params, h):
@@ -97,8 +100,16 @@ class Layerwise:
 
             return walk(self.net, self.params, x, visit), inputs
 
-        deltas, inputs = jax.jacrev(forward, has_aux=True)([jnp.zeros(z.shape, z.dtype) for z in probe_shapes])
-        return [(*layer, h, delta) for layer, h, delta in zip(layers, inputs, deltas, strict=True)]
+        deltas, inputs = jax.jacrev(forward, has_aux=True)([jnp.zeros(z.shape, z.dtype) for z in shapes])
+        layers = zip(self._layers(), inputs, deltas, strict=True)
+        return [layer.ntk_features(params, h, delta) for (layer, params), h, delta in layers]
+
+    def combine(self, features1: list[PyTree], features2: list[PyTree]) -> Float[Array, "k k"]:
+        layers = zip(self._layers(), features1, features2, strict=True)
+        return sum(layer.ntk_combine(one, other) for (layer, _), one, other in layers)
+
+    def _layers(self) -> list[tuple[Layer, PyTree]]:
+        return [(layer, params) for layer, params in elementary(self.net, self.params) if jax.tree.leaves(params)]
 
 
 def jacobian_contraction(f: NetworkFunction, params: PyTree) -> JacobianContraction:
@@ -119,7 +130,7 @@ def layerwise(net: Layer, params: PyTree) -> Layerwise:
     Convolutions share their weights between positions, which makes it a sum of such products; where positions are many
     the gradient of a single layer is formed instead, whichever takes fewer operations.
     """
-    if not (hasattr(net, "walk") or hasattr(net, "ntk_contribution")):
+    if not (hasattr(net, "walk") or hasattr(net, "ntk_features")):
         raise TypeError(
             f"layerwise takes a network made of this package's layers, got {net!r}: use empirical_ntk(f, params)"
         )

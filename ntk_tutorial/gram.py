@@ -1,18 +1,29 @@
-"""From a pair function (x1, x2) -> value to a matrix: the only place that knows about blocks."""
+"""From a pair function (x1, x2) -> value to a matrix: the only place that knows about tiles, memory and devices.
+
+A pair function may come in two halves, `features(x)`, what depends on one example, and `combine(features1, features2)`;
+the features of all examples are then computed once, whatever the tiles. It may also say that it is `symmetric`,
+pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles of the upper triangle are computed.
+"""
 
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, PyTree
 
-from ._checks import check_finite, check_floating, check_same_example_shape
+from ._checks import check_finite, check_floating, check_same_example_shape, is_concrete
 from ._pytree import as_pytree
 
 PairFunction = Callable[[Array, Array], Array]
+CACHED = 2**15  # values in a tile small enough for a CPU to keep all layers of it in its cache
+KEPT = 2**30  # bytes of features that are kept for all examples where no batch_size asks for less
 
 
 def gram(
@@ -21,40 +32,163 @@ def gram(
     x2: Float[Array, "n2 *shape"] | None = None,
     *,
     batch_size: int | None = None,
+    memory_budget: int | None = None,
+    mesh: Mesh | None = None,
 ) -> Float[Array, "n1 n2 *value"]:
     """The matrix of pair(x1[i], x2[j]).
 
     Args:
         pair: any kernel as a function of two single examples, finite or infinite, NTK or NNGP.
         x1, x2: examples along the first axis; x2 = None means x1.
-        batch_size: at most batch_size² pairs at once, tile by tile, so that memory beyond the result stays bounded.
-            What depends on x2 only is then computed again for each row of tiles. None takes all pairs at once.
+        batch_size: at most batch_size² pairs at once, tile by tile. None leaves the choice to this function.
+        memory_budget: in bytes, for arguments, result and all that is computed on the way, on each device: tiles are
+            as large as it allows. Not under `jit`.
+        mesh: devices over which the rows of the result are spread, along all of its axes; each computes its own rows.
 
     Returns:
         (n1, n2) followed by the shape of pair's value: nothing for infinite kernels, (k, k) for empirical ones.
 
     Raises:
         TypeError: if the inputs are not real floating-point arrays.
-        ValueError: if they are not finite, do not match, or lack the axis that counts examples.
+        ValueError: if they are not finite, do not match, or lack the axis that counts examples; if the memory budget
+            is too small.
     """
+    symmetric = x2 is None and mesh is None and getattr(pair, "symmetric", False)
     x1 = jnp.asarray(x1)
     x2 = x1 if x2 is None else jnp.asarray(x2)
     _check_examples(x1=x1, x2=x2)
     check_same_example_shape(x1, x2)
     _check_batch_size(batch_size)
-    return _gram(as_pytree(pair), x1, x2, batch_size)
+    if batch_size is not None and memory_budget is not None:
+        raise ValueError("batch_size and memory_budget both decide how large tiles are: give one of them")
+    program, (pair, own, everyone) = _gram, (as_pytree(pair), x1, x2)
+    if mesh is not None:
+        pair, own, everyone = _spread(mesh, pair, x1, x2)
+        program = _gram_on(mesh)
+    if memory_budget is not None:
+        return _largest_fitting(program, pair, own, everyone, symmetric, memory_budget)[: len(x1)]
+    matrix = program(pair, own, everyone, batch_size, symmetric)
+    return matrix if mesh is None else matrix[: len(x1)]
 
 
-@functools.partial(jax.jit, static_argnames="batch_size")
-def _gram(pair, x1, x2, batch_size):
-    over_examples = functools.partial(_map, batch_size=batch_size)
-    return over_examples(lambda a: over_examples(lambda b: pair(a, b), x2), x1)
+@functools.partial(jax.jit, static_argnames=("batch_size", "symmetric"))
+def _gram(pair, x1, x2, batch_size, symmetric):
+    side = _tile_side(pair, x1, x2, batch_size)
+    features, combine = _halves(pair, x1, x2, side)
+    features1 = jax.vmap(features)(x1)
+    features2 = features1 if symmetric else jax.vmap(features)(x2)
+    block = _over_all_pairs(combine)
+    n1, n2 = len(x1), len(x2)
+    if side is None or side >= max(n1, n2) or min(n1, n2) == 0:
+        return block(features1, features2)
+    corners = itertools.product(range(0, n1, side), range(0, n2, side))
+    corners = jnp.asarray([(i, j) for i, j in corners if i <= j or not symmetric], jnp.int32)
+
+    def add_tile(t, matrix):
+        i, j = corners[t]
+        tile = block(_rows(features1, i, min(side, n1)), _rows(features2, j, min(side, n2)))
+        matrix = _put(matrix, tile, i, j)
+        return _put(matrix, _transpose(tile), j, i) if symmetric else matrix
+
+    value = _value(pair, x1, x2)
+    return jax.lax.fori_loop(0, len(corners), add_tile, jnp.zeros((n1, n2, *value.shape), value.dtype))
 
 
-def _map(fn, x, batch_size):
-    if batch_size is None or batch_size >= len(x):
-        return jax.vmap(fn)(x)
-    return jax.lax.map(fn, x, batch_size=batch_size)
+def _over_all_pairs(combine):
+    return jax.vmap(jax.vmap(combine, (None, 0)), (0, None))
+
+
+def _rows(features: PyTree, start, size: int) -> PyTree:
+    """`size` rows. A start too near to the end is moved back, here as in `_put`: last tiles overlap those before."""
+    return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, start, size), features)
+
+
+def _put(matrix, tile, i, j):
+    zero = jnp.zeros_like(i)
+    return jax.lax.dynamic_update_slice(matrix, tile, (i, j, *itertools.repeat(zero, tile.ndim - 2)))
+
+
+def _transpose(tile):
+    """pair(x2, x1) from pair(x1, x2): examples change places, and so do outputs."""
+    tile = tile.swapaxes(0, 1)
+    return tile if tile.ndim == 2 else tile.swapaxes(2, 3)
+
+
+def _one(x):
+    return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+
+
+def _value(pair, x1, x2):
+    return jax.eval_shape(pair, _one(x1), _one(x2))
+
+
+def _halves(pair, x1, x2, side) -> tuple[Callable, Callable]:
+    """features and combine; where features are not known, or too many to keep them all, nothing and pair itself."""
+    if not hasattr(pair, "features"):
+        return lambda x: x, pair
+    one = jax.eval_shape(pair.features, _one(x1))
+    features = (len(x1) + len(x2)) * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(one))
+    others = x1.nbytes + x2.nbytes + len(x1) * len(x2) * _value(pair, x1, x2).size * x1.dtype.itemsize
+    too_many = features > (KEPT if side is None else max(16 * others, KEPT // 16))
+    return (lambda x: x, pair) if too_many else (pair.features, pair.combine)
+
+
+def _tile_side(pair, x1, x2, batch_size: int | None) -> int | None:
+    """On CPUs, tiles that stay in the cache, if nothing is then computed twice."""
+    if batch_size is not None or jax.default_backend() != "cpu" or 0 in (len(x1), len(x2)):
+        return batch_size
+    side = max(math.isqrt(CACHED // _value(pair, x1, x2).size), 16)
+    _, combine = _halves(pair, x1, x2, side)
+    return side if combine is not pair else None
+
+
+def _largest_fitting(program, pair, x1, x2, symmetric, memory_budget):
+    """By the largest tiles with which arguments, result and temporary arrays stay within the budget."""
+    if not is_concrete(x1, x2):
+        raise ValueError("memory_budget cannot be kept under jit, vmap or grad: give batch_size, or neither")
+    side = max(len(x1), len(x2), 1)
+    while True:
+        compiled = program.lower(pair, x1, x2, side, symmetric).compile()
+        memory = compiled.memory_analysis()
+        needed = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+        if needed <= memory_budget:
+            return compiled(pair, x1, x2)
+        if side == 1:
+            raise ValueError(
+                f"memory_budget is {memory_budget:,} bytes; arguments, result and a single pair take {needed:,}: "
+                f"raise it, or write the matrix to disk with stream_gram"
+            )
+        side = max(side // 2, 1)
+
+
+@functools.cache
+def _gram_on(mesh: Mesh):
+    """`_gram` by rows: without communication, since each device has the kernel and all of x2."""
+    rows, everywhere = PartitionSpec(mesh.axis_names), PartitionSpec()
+
+    @functools.partial(jax.jit, static_argnames=("batch_size", "symmetric"))
+    def program(pair, x1, x2, batch_size, symmetric):
+        # check_vma would let derivatives with respect to replicated parameters be summed over devices.
+        on_one = jax.shard_map(
+            lambda pair, x1, x2: _gram(pair, x1, x2, batch_size, symmetric),
+            mesh=mesh, in_specs=(everywhere, rows, everywhere), out_specs=rows, check_vma=False,
+        )  # fmt: skip
+        return on_one(pair, x1, x2)
+
+    return program
+
+
+def _spread(mesh: Mesh, pair, x1, x2):
+    """x1, filled up to as many rows for each device, on the devices by rows; everything else on all of them."""
+    x1 = jnp.concatenate([x1, jnp.broadcast_to(x1[:1], (-len(x1) % mesh.size, *x1.shape[1:]))])
+    if not is_concrete(x1, x2):
+        return pair, x1, x2
+
+    def put(tree, *axes):  # by way of the host, since devices may belong to several processes
+        sharding = NamedSharding(mesh, PartitionSpec(*axes))
+        return jax.tree.map(lambda a: jax.device_put(np.asarray(a), sharding), tree)
+
+    return put(pair), put(x1, mesh.axis_names), put(x2)
 
 
 def diagonal(
@@ -69,7 +203,9 @@ def diagonal(
 
 @functools.partial(jax.jit, static_argnames="batch_size")
 def _diagonal(pair, x, batch_size):
-    return _map(lambda a: pair(a, a), x, batch_size)
+    if batch_size is None or batch_size >= len(x):
+        return jax.vmap(lambda a: pair(a, a))(x)
+    return jax.lax.map(lambda a: pair(a, a), x, batch_size=batch_size)
 
 
 def as_matrix(kernel: Float[Array, "n1 n2 k1 k2"]) -> Float[Array, "n1*k1 n2*k2"]:

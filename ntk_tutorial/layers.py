@@ -114,27 +114,31 @@ class Affine:
         state = mean.map(lambda q: w_var * q + b_var)
         return state._replace(ntk=theta, positions=positions, num_channels=num_outputs, is_gaussian=True)
 
-    def ntk_contribution(
-        self, params: Params, h1: Array, delta1: Float[Array, "k ..."], h2: Array, delta2: Float[Array, "k ..."]
-    ) -> Float[Array, "k k"]:
-        """Σ over the entries of W and b of ∂f(x1) ∂f(x2)ᵀ, from the layer's inputs h and δ = ∂f/∂z.
+    def ntk_features(self, params: Params, h: Array, delta: Float[Array, "k ..."]) -> tuple[Array, ...]:
+        """What the kernel takes of one example, from the layer's input h and δ = ∂f/∂z.
 
-        As ∂f/∂W = Σ_s δ_s h_sᵀ over positions s, where h_s is a patch, this is w_scale² Σ_{s,t} (h_s·h_t)(δ_s·δ_t) too,
-        which is cheaper where positions are few. The first form counts k² fan_in num_outputs operations a pair, the
-        second S² (fan_in + k² num_outputs) at S positions.
+        As ∂f/∂W = Σ_s δ_s h_sᵀ over positions s, where h_s is a patch, followed by the constant that b is multiplied
+        with, the sum over all entries of ∂f(x1) ∂f(x2)ᵀ is Σ_{s,t} (h_s·h_t)(δ_s·δ_t) too: for that, h and δ. It takes
+        S² (fan_in + k² num_outputs) operations a pair at S positions; with ∂f/∂W they are k² fan_in num_outputs.
         """
-        h1, h2 = (p.reshape(-1, p.shape[-1]) for p in (self.patches(h1), self.patches(h2)))
-        delta1, delta2 = (d.reshape(len(d), -1, d.shape[-1]) for d in (delta1, delta2))
-        (num_positions, fan_in), (k, _, num_outputs) = h1.shape, delta1.shape
-        w_scale, b_scale = self.scales(fan_in)
-        b_scale = 0.0 if self.b_std is None else b_scale
+        h = self.patches(h)
+        h, delta = h.reshape(-1, h.shape[-1]), delta.reshape(len(delta), -1, delta.shape[-1])
+        w_scale, b_scale = self.scales(h.shape[-1])
+        h = w_scale * h
+        if self.b_std is not None:
+            h = jnp.concatenate([h, jnp.full_like(h[:, :1], b_scale)], axis=1)
+        (num_positions, fan_in), (k, _, num_outputs) = h.shape, delta.shape
+        if num_positions**2 * (fan_in + k**2 * (num_outputs + 1)) <= k**2 * fan_in * num_outputs:
+            return h, delta
+        return (jnp.einsum("sc,aso->aco", h, delta, precision="highest"),)
+
+    def ntk_combine(self, features1: tuple[Array, ...], features2: tuple[Array, ...]) -> Float[Array, "k k"]:
+        """The layer's part of Θ(x1, x2), over all entries of W and b."""
         einsum = functools.partial(jnp.einsum, precision="highest")
-        if num_positions**2 * (fan_in + k**2 * (num_outputs + 1)) <= k**2 * fan_in * (num_outputs + 1):
-            shared = w_scale**2 * einsum("sc,tc->st", h1, h2) + b_scale**2
-            return einsum("st,asbt->ab", shared, einsum("aso,bto->asbt", delta1, delta2))
-        w1, w2 = (einsum("sc,aso->aco", h, delta) for h, delta in ((h1, delta1), (h2, delta2)))
-        theta = w_scale**2 * einsum("aco,bco->ab", w1, w2)
-        return theta + b_scale**2 * einsum("ao,bo->ab", delta1.sum(axis=1), delta2.sum(axis=1))
+        if len(features1) == 1:
+            return einsum("aco,bco->ab", *features1, *features2)
+        (h1, delta1), (h2, delta2) = features1, features2
+        return einsum("st,asbt->ab", einsum("sc,tc->st", h1, h2), einsum("aso,bto->asbt", delta1, delta2))
 
     def _stds(self, fan_in: int) -> tuple[float, float]:
         return self.w_std / math.sqrt(fan_in), self.b_std or 0.0

@@ -41,6 +41,9 @@ class Residual:
             )
         return (branch, shortcut), branch_shape
 
+    def parts(self, params: Params) -> list[tuple[Layer, Params]]:
+        return [(self.branch, params[0]), (self.shortcut, params[1])]
+
     def walk(self, params: Params, x: Array, visit: Visit) -> Array:
         return walk(self.branch, params[0], x, visit) + walk(self.shortcut, params[1], x, visit)
 
@@ -89,6 +92,9 @@ class Serial:
             params.append(layer_params)
         return tuple(params), input_shape
 
+    def parts(self, params: Params) -> list[tuple[Layer, Params]]:
+        return list(zip(self.layers, params, strict=True))
+
     def walk(self, params: Params, x: Array, visit: Visit) -> Array:
         if len(params) != len(self.layers):
             raise ValueError(
@@ -122,6 +128,13 @@ def walk(layer: Layer, params: Params, x: Array, visit: Visit) -> Array:
     return layer.walk(params, x, visit) if hasattr(layer, "walk") else visit(layer, params, x)
 
 
+def elementary(layer: Layer, params: Params) -> list[tuple[Layer, Params]]:
+    """Layers that are made of no others, in the order in which `walk` visits them, each with its parameters."""
+    if not hasattr(layer, "parts"):
+        return [(layer, params)]
+    return [pair for part in layer.parts(params) for pair in elementary(*part)]
+
+
 def _apply(layer: Layer, params: Params, x: Array) -> Array:
     return layer.apply(params, x)
 
@@ -130,7 +143,7 @@ def _ends_in_fresh_weights(layer: Layer) -> bool:
     if isinstance(layer, Serial):  # what is linear and without weights may follow them
         layers = [l for l in layer.layers if not isinstance(l, (LocalPool, GlobalPool, Flatten, Identity))]
         return bool(layers) and _ends_in_fresh_weights(layers[-1])
-    return hasattr(layer, "ntk_contribution")
+    return hasattr(layer, "ntk_features")
 
 
 def mlp(
@@ -227,6 +240,13 @@ class InfiniteKernel:
 
     net: Any
     which: Literal["ntk", "nngp"]
+    symmetric = True
+
+    def features(self, x: Array) -> Array:
+        return x
+
+    def combine(self, x1: Array, x2: Array) -> Float[Array, ""]:
+        return self(x1, x2)
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, ""]:
         state = propagate(self.net, input_state(x1, x2, needs_before(self.net, OUTPUT)), OUTPUT)

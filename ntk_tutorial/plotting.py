@@ -25,8 +25,6 @@ def scaling(ax: Axes, x, samples, *, theory: float | None = None, label: str = "
     fit = power_law(x, samples)
     mean, error = samples.mean(0), samples.std(0, ddof=1) / len(samples) ** 0.5
     slope = f"slope {float(fit.exponent):.2f} ± {float(fit.standard_error):.2f}".replace("-", "−")
-    if theory is not None:
-        slope += f" (theory {theory:g})".replace("-", "−")
     ax.errorbar(x, mean, yerr=error, marker="o", capsize=2, color=color, label=f"{label}: {slope}" if label else slope)
     if theory is not None:
         ax.plot(x, mean[-1] * (x / x[-1]) ** theory, **THEORY)

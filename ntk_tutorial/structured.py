@@ -333,14 +333,15 @@ class Plan:
         outputs = {i: program.steps[i].eqn.outvars[0].aval for i in at}
         probes = {i: jnp.zeros(z.shape, z.dtype) for i, z in outputs.items()}
         chosen = {leaf: leaves[leaf] for leaf in self.jacobians}
+        zero = jnp.zeros(self.explanation.num_outputs, jnp.result_type(*leaves or [x]))
         if not chosen and not probes:
-            return Parts({}, {}, {})
+            return Parts({}, {}, {}, zero)
         (jacobians, deltas), inputs = jax.jacrev(forward, (0, 1), has_aux=True)(chosen, probes)
         deltas = {
             leaf: product.deltas(program.steps[product.step].eqn, deltas[product.step]).astype(leaves[leaf].dtype)
             for leaf, product in products.items()
         }
-        return Parts(inputs, deltas, jacobians)
+        return Parts(inputs, deltas, jacobians, zero)
 
 
 class Parts(NamedTuple):
@@ -349,6 +350,7 @@ class Parts(NamedTuple):
     inputs: dict[int, Float[Array, "groups positions fan_in"]]
     deltas: dict[int, Float[Array, "k groups positions units"]]
     jacobians: dict[int, Float[Array, "k *shape"]]
+    zero: Float[Array, " k"]  # which has the type of the kernel
 
 
 def plan(f, params: PyTree, x) -> Plan:
@@ -399,13 +401,16 @@ class Structured:
     f: Callable[[PyTree, Array], Array]
     params: PyTree
 
+    symmetric = True
+
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        dtype = jnp.result_type(x1, x2)
-        x1, x2 = (jnp.asarray(x, dtype) for x in (x1, x2))
-        chosen, leaves = plan(self.f, self.params, x1), jax.tree.leaves(self.params)
-        first, second = (chosen.parts(leaves, x) for x in (x1, x2))
-        zero = jnp.zeros(2 * (chosen.explanation.num_outputs,), jnp.result_type(*leaves or [x1]))
-        return sum(_contributions(first, second), start=zero)
+        return self.combine(self.features(x1), self.features(x2))
+
+    def features(self, x: Array) -> Parts:
+        return plan(self.f, self.params, x).parts(jax.tree.leaves(self.params), x)
+
+    def combine(self, first: Parts, second: Parts) -> Float[Array, "k k"]:
+        return sum(_contributions(first, second), start=jnp.outer(first.zero, second.zero))
 
     def explain(self, x: Array) -> Explanation:
         """What is done with each parameter for examples like x, which is one example, and why."""

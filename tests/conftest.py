@@ -9,7 +9,7 @@ import pytest
 
 # Not by environment variables: the notebooks' kernels, which other tests start, would inherit those.
 jax.config.update("jax_platforms", "cpu")
-jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Nearly all of the time goes into compiling small programs: these settings cut it to a third.

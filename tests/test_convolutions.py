@@ -60,7 +60,7 @@ def test_a_window_is_a_loop(window, strides, padding):
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("window, strides", WINDOWS)
 def test_infinite_kernels_of_linear_networks_are_products_of_patches(window, strides, padding):
-    """Of Conv, then a mean over positions: K = w² mean(patch) · mean(patch') / fan_in + b², and Θ = 2K with both."""
+    """K of a Conv and a mean over positions is w² mean(patch) · mean(patch') / fan_in + b²; two layers have Θ = 2 K."""
     shape = (*SIZES[: len(window)], 2)
     x1, x2 = examples(shape, 2)
     p1, p2 = (windows(np.asarray(x), window, strides, padding).reshape(-1, math.prod(window) * 2) for x in (x1, x2))

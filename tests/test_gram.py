@@ -1,5 +1,11 @@
 """Blocks, devices, compiled programs: however a matrix is computed, it is the plain double loop."""
 
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,9 +51,95 @@ def test_few_examples(n1, n2, batch_size):
 def test_sharded_examples(kernel):
     pair, x = kernels()[kernel], examples((3,), 8)
     devices = Mesh(np.array(jax.devices()), ("data",))
-    assert devices.size == 4
+    assert devices.size == 8
     split = jax.device_put(x, NamedSharding(devices, PartitionSpec("data")))
     np.testing.assert_allclose(ntk.gram(pair, split, x), ntk.gram(pair, x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("n1, batch_size", [(8, None), (11, 2), (3, None)])  # as many as devices, more, fewer
+def test_rows_on_several_devices(kernel, n1, batch_size):
+    pair, x1, x2 = kernels()[kernel], examples((3,), n1), examples((3,), 5, seed=2)
+    mesh = Mesh(np.array(jax.devices()).reshape(4, 2), ("a", "b"))
+    theta = ntk.gram(pair, x1, x2, batch_size=batch_size, mesh=mesh)
+    np.testing.assert_allclose(theta, ntk.gram(pair, x1, x2), rtol=1e-12, atol=1e-14)
+    assert n1 != 8 or len({shard.device for shard in theta.addressable_shards}) == 8
+    np.testing.assert_allclose(ntk.gram(pair, x1, mesh=mesh), ntk.gram(pair, x1), rtol=1e-12, atol=1e-14)
+
+
+def test_derivatives_through_several_devices():
+    """By rows on devices, parameters on all of them: their derivative is the sum over devices, once."""
+    net, params, _ = case("depth 1")
+    x, mesh = examples((3,), 8), Mesh(np.array(jax.devices()), ("data",))
+
+    def size(params, mesh):
+        return jnp.sum(ntk.gram(ntk.jacobian_contraction(net.apply, params), x, mesh=mesh) ** 2)
+
+    plain, sharded = (jax.jit(jax.grad(lambda p, m=m: size(p, m)))(params) for m in (None, mesh))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), plain, sharded)
+
+
+CHILD = """
+import sys
+import jax, numpy as np
+jax.config.update("jax_platforms", "cpu"); jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_num_cpu_devices", 2); jax.config.update("jax_cpu_collectives_implementation", "gloo")
+jax.distributed.initialize(sys.argv[1], num_processes=2, process_id=int(sys.argv[2]))
+import ntk_tutorial as ntk
+net = ntk.mlp(5, 1, 2, ntk.erf)
+x = np.random.default_rng(0).standard_normal((7, 3))
+params = jax.tree.map(lambda a: np.linspace(-1, 1, a.size).reshape(a.shape), net.init(jax.random.key(0), (3,))[0])
+mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+assert len(jax.devices()) == 4 and len(jax.local_devices()) == 2
+pair = ntk.empirical_ntk(net.apply, params)
+alone, shards = np.asarray(ntk.gram(pair, x)), ntk.gram(pair, x, mesh=mesh).addressable_shards
+for shard in shards:
+    np.testing.assert_allclose(shard.data, alone[shard.index], rtol=1e-12)
+print("rows", sum(len(shard.data) for shard in shards))
+"""
+
+
+def test_two_processes():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    environment = os.environ | {"PYTHONPATH": str(Path(ntk.__file__).parents[1])}
+    command = [sys.executable, "-c", CHILD, address]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    both = [subprocess.Popen([*command, str(i)], **pipes) for i in range(2)]
+    try:
+        results = [process.communicate(timeout=240) for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    for process, (out, err) in zip(both, results, strict=True):
+        assert process.returncode == 0 and "rows" in out, err[-3000:]
+
+
+@pytest.mark.parametrize("kernel", kernels())
+def test_memory_budget(kernel):
+    pair, x = kernels()[kernel], examples((3,), 64)
+    expected, result = ntk.gram(pair, x), 64 * 64 * 8 * ntk.gram(pair, x[:1]).size
+    for budget in (100_000_000, result + 60_000):
+        np.testing.assert_allclose(ntk.gram(pair, x, memory_budget=budget), expected, rtol=1e-12, atol=1e-14)
+    with pytest.raises(ValueError, match=r"memory_budget is 20,000 bytes; .* raise it, or write the matrix to disk"):
+        ntk.gram(pair, x, memory_budget=20_000)
+    with pytest.raises(ValueError, match="cannot be kept under jit"):
+        jax.jit(lambda x: ntk.gram(pair, x, memory_budget=10**8))(x)
+    with pytest.raises(ValueError, match="give one of them"):
+        ntk.gram(pair, x, memory_budget=10**8, batch_size=3)
+
+
+@pytest.mark.parametrize("n", [200, 181, 90])
+def test_default_tiles(n):
+    """More examples than one tile of the default size, about as many, and fewer."""
+    net, params, _ = case("depth 2, bias")
+    x = examples((3,), n)
+    for pair in (ntk.infinite_ntk(net), ntk.layerwise(net, params)):
+        theta = ntk.gram(pair, x)
+        np.testing.assert_allclose(theta, ntk.gram(pair, x, batch_size=1000), rtol=1e-11, atol=1e-12)
+        transposed = theta.T if theta.ndim == 2 else theta.transpose(1, 0, 3, 2)
+        np.testing.assert_allclose(theta, transposed, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("engine", [ntk.jacobian_contraction, ntk.ntk_vector_products, ntk.layerwise])

@@ -8,6 +8,9 @@ from cases import NETWORKS, all_networks, case, draw, examples, outputs, relativ
 
 import ntk_tutorial as ntk
 
+# Networks whose layers mix positions: few channels, since a network in float64 costs their square times the window.
+WITH_POSITIONS = [name for name in NETWORKS if name.startswith(("conv", "local", "residual conv", "attention"))]
+
 
 @all_networks
 def test_init_tells_the_output_shape(name):
@@ -62,10 +65,12 @@ def test_keys_old_and_new(key):
 def test_finite_kernels_converge_to_the_infinite_one(name):
     """‖Θ − Θ_∞‖ falls as width^(−1/2), where Θ_∞ is zero between different outputs."""
     build, shape = NETWORKS[name]
-    x, widths, errors = examples(shape, 3), (32, 256), []
+    x, errors = examples(shape, 3), []
+    widths, num_seeds = ((16, 64), 160) if name in WITH_POSITIONS else ((32, 256), 48)
     for width in widths:
         net = build(width)
-        theta = jax.jit(jax.vmap(lambda p, net=net: ntk.gram(ntk.empirical_ntk(net.apply, p), x)))(draw(net, shape, 48))
+        params = draw(net, shape, num_seeds)
+        theta = jax.jit(jax.vmap(lambda p, net=net: ntk.gram(ntk.empirical_ntk(net.apply, p), x)))(params)
         limit = jnp.einsum("ij,ab->ijab", ntk.gram(ntk.infinite_ntk(net), x), jnp.eye(theta.shape[-1]))
         errors.append(jax.vmap(ntk.relative_change, (None, 0))(limit, theta))
     errors = jnp.stack(errors, axis=1)
@@ -73,13 +78,16 @@ def test_finite_kernels_converge_to_the_infinite_one(name):
         assert jnp.max(errors) < 1e-12
     else:
         rate = ntk.power_law(jnp.asarray(widths, float), errors)
-        assert rate.standard_error < 0.06 and abs(rate.exponent + 0.5) < 4 * rate.standard_error
+        assert (
+            rate.standard_error < (0.07 if name in WITH_POSITIONS else 0.06)
+            and abs(rate.exponent + 0.5) < 4 * rate.standard_error
+        )
 
 
 @all_networks
 def test_nngp_is_the_covariance_of_outputs(name):
     build, shape = NETWORKS[name]
-    net, x = build(64), examples(shape, 3)
+    net, x = build(16 if name in WITH_POSITIONS else 64), examples(shape, 3)
     f_x = jax.jit(jax.vmap(lambda params: outputs(net.apply, params, x)))(draw(net, shape, 1000))
     products = jnp.einsum("sia,sja->sij", f_x, f_x) / f_x.shape[-1]
     nngp = ntk.gram(ntk.infinite_nngp(net), x)
@@ -126,3 +134,15 @@ def test_relu_network_of_depth_1_by_hand():
     nngp = 2 * jnp.outer(norm, norm) * k1 / 3
     np.testing.assert_allclose(ntk.gram(ntk.infinite_nngp(net), x), nngp, rtol=1e-7)
     np.testing.assert_allclose(ntk.gram(ntk.infinite_ntk(net), x), nngp + 2 * (x @ x.T) * k0 / 3, rtol=1e-7)
+
+
+@pytest.mark.parametrize("activation", [ntk.relu, ntk.abs, ntk.leaky_relu(0.1), ntk.erf, ntk.gelu], ids=str)
+def test_deep_kernels_in_float32_keep_their_diagonal(activation, float32):
+    """Where √det of a singular covariance, or arccos near 1, would cost half of the digits."""
+    kernel = ntk.infinite_ntk(ntk.mlp(8, 10, 1, activation, w_std=1.4, b_std=0.1))
+    x = np.random.default_rng(0).standard_normal((6, 100))
+    low = jnp.diag(ntk.gram(kernel, jnp.asarray(x, jnp.float32)))
+    with jax.enable_x64(True):
+        exact = np.diag(ntk.gram(kernel, jnp.asarray(x, jnp.float64)))
+    assert low.dtype == jnp.float32
+    np.testing.assert_allclose(low, exact, rtol=1e-5)

@@ -29,7 +29,7 @@ def test_scaling(ax):
     theory = ax.lines[-1]
     assert theory.get_color() == "black" and theory.get_linestyle() == "--"
     np.testing.assert_allclose(theory.get_ydata(), mean[-1] * (x / 256) ** -0.5)
-    assert ax.get_legend_handles_labels()[1] == ["gap: slope −0.50 ± 0.00 (theory −0.5)"]
+    assert ax.get_legend_handles_labels()[1] == ["gap: slope −0.50 ± 0.00"]
 
 
 def test_widths_axis(ax):

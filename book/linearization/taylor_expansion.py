@@ -438,7 +438,7 @@ for case, phi, given in (("tanh, random", ntk.tanh, wide_directions),
 # %% mystnb={"image": {"alt": "Two panels against width on logarithmic axes. Left: the relative update that changes the outputs by one falls with slope minus one half for both downhill cases and stays near one at random. Right: the linearization error falls with slope minus one for tanh and minus three quarters for ReLU, both downhill, and stays near 0.8 for a random direction."}, "figure": {"caption": "A step that changes the outputs by 1 (RMS), at three widths, mean and standard error over 16 seeds. Left: the relative update it takes. Right: the share of the change that the linearization misses. Dashed: theory.", "name": "fig-taylor-widths"}}
 theory = {"tanh, random": (0, 0), "ReLU, downhill": (-0.5, -0.75),
           "tanh, downhill": (-0.5, -1)}
-fig, axes = plt.subplots(1, 2, figsize=(7.6, 4), dpi=80)
+fig, axes = plt.subplots(1, 2, figsize=(6.8, 4), dpi=80)
 for case, slopes in theory.items():
     for ax, values, slope in zip(axes, (updates[case], errors[case][:, :, 8]), slopes):
         fit = ntk.plotting.scaling(ax, widths, values, theory=slope, label=case)
