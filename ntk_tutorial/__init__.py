@@ -1,8 +1,9 @@
 """Neural tangent kernels and linearized training, in JAX.
 
-Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, empirical,
-structured, linearization, spectra, dynamics, training, diagnostics, datasets, plotting. Everything public is reached
-flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and `ntk.exercises` stay modules.
+Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
+iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, datasets, plotting.
+Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and `ntk.exercises`
+stay modules.
 """
 
 from . import datasets, exercises, plotting
@@ -62,11 +63,21 @@ from .dynamics import (
 from .empirical import empirical_ntk, jacobian_contraction, layerwise, ntk_operator, ntk_vector_products
 from .ensembles import draw, outputs, sweep
 from .gram import as_matrix, diagonal, gram, trace_outputs
+from .iterative import (
+    KernelRegression,
+    Nystrom,
+    kernel_operator,
+    nystrom,
+    predict_by_cg,
+    solve_kernel_regression,
+    stored_operator,
+)
 from .kernel_state import KernelState
 from .layers import Dense, Elementwise, Flatten, Identity, Layer, LayerNorm
 from .linearization import linearize, scaled, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
+from .streaming import stream_gram
 from .structured import Explanation, structured
 from .training import Trajectory, cross_entropy, squared_loss, train
 

@@ -1,6 +1,6 @@
 """Data to train on: synthetic tasks, and scikit-learn's handwritten digits, which need no download.
 
-Only this file touches disk or network.
+Only this file touches the network; disk, only this file and `streaming.py`.
 """
 
 from __future__ import annotations
