@@ -57,7 +57,7 @@ def _entry(name: str) -> str:
     if inspect.isclass(value):
         own = [n for n, v in vars(value).items() if not n.startswith("_") and getattr(v, "__doc__", None)]
         methods = [n for n in own if isinstance(vars(value)[n], property)
-                   or inspect.isroutine(vars(value)[n]) and _home(vars(value)[n]).startswith("ntk_tutorial")]  # fmt: skip
+                   or (inspect.isroutine(vars(value)[n]) and _home(vars(value)[n]).startswith("ntk_tutorial"))]  # fmt: skip
         return f".. autoclass:: {full}\n" + (f"   :members: {', '.join(methods)}\n" if methods else "")
     if inspect.isroutine(value) or hasattr(value, "__wrapped__"):
         return f".. autofunction:: {full}\n"
