@@ -6,8 +6,8 @@ HEAD = """\
 # This package and neural-tangents, side by side
 
 Made by `make bench`; do not edit. Float32 on the CPU. *CPU s* counts all threads, medians of calls that alternate
-between both libraries, compiled before. *First call* is the wall time of a fresh process, from its start over import and
-compilation to its first result; *peak* the most memory it ever had. *Difference* is that of both results, relative. A
+between both libraries, compiled before. *First call* is the wall time of a fresh process, from its start over import
+and compilation to its first result; *peak* the most memory it ever had. *Difference* is that of both results, relative. A
 ratio is the peer's CPU seconds over ours. *× limit* is our CPU time over max(operations / GEMM rate, bytes / bandwidth)
 for the best known algorithm (`workloads.py` has the formulas) at the rates measured here.
 """

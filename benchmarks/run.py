@@ -163,7 +163,7 @@ def measure(workload: Workload, workers: dict[str, Process], quick: bool) -> dic
             for _ in range(0 if quick else 2):
                 for side in workers:
                     firsts[side].append(first_call(side, workload, inputs))
-        calls = alternate(workers, 5 if quick else 40, 2 if quick else 3, 5 if quick else 25)
+        calls = alternate(workers, 5 if quick else 40, 1 if quick else 3, 5 if quick else 25)
     work = workload.work()
     line: dict = {"title": workload.title, "target": workload.target, "wall_ratio": workload.wall, "error": error}
     line |= {"load": load, "flops": work.flops, "bytes": work.bytes, "calls": len(calls["ours"])}
@@ -203,7 +203,7 @@ def provenance(workers: dict[str, Process], quick: bool) -> dict:
     """The machine, what it can do, and what ran on it."""
     size, num_bytes = (1024, 2**26) if quick else (4096, 2**29)
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": now(),
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -214,6 +214,11 @@ def provenance(workers: dict[str, Process], quick: bool) -> dict:
         "versions": {side: worker.versions for side, worker in workers.items()},
         **workers["ours"].ask("machine", size=size, bytes=num_bytes),
     }
+
+
+def now() -> str:
+    """Date and time."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def cpu_model() -> str:
@@ -267,7 +272,7 @@ def run(only: list[str] | None, quick: bool, resume: bool, sides: tuple[str, ...
         lines += [("growth", g, lambda g=g: grow(g, workers["ours"], quick)) for g in growths]
         for table, line, compute in lines:
             progress.set_description(line.name)
-            results[table][line.name] = compute()
+            results[table][line.name] = {"commit": commit(), "date": now(), "quick": quick, **compute()}
             write(results, out)
             progress.update()
     return results
