@@ -7,9 +7,10 @@ HEAD = """\
 
 Made by `make bench`; do not edit. Float32 on the CPU. *CPU s* counts all threads, medians of calls that alternate
 between both libraries, compiled before. *First call* is the wall time of a fresh process, from its start over import
-and compilation to its first result; *peak* the most memory it ever had. *Difference* is that of both results, relative. A
-ratio is the peer's CPU seconds over ours. *× limit* is our CPU time over max(operations / GEMM rate, bytes / bandwidth)
-for the best known algorithm (`workloads.py` has the formulas) at the rates measured here.
+and compilation to its first result; *peak* the most memory it ever had. *Difference* is that of both results, relative.
+A ratio is the peer's CPU seconds over ours, bold where it misses its target. *× limit* is our CPU time over
+max(operations / GEMM rate, bytes / bandwidth) for the best known algorithm (`workloads.py` has the formulas) at the rates
+measured here; *load* is the machine's load average just before, which an idle machine has near 0.
 """
 
 
@@ -89,7 +90,7 @@ def _workload(line: dict, machine: dict) -> tuple[str, ...]:
 
 
 def _growth(lines: dict) -> str:
-    head = ("workload", "size", "values", "our CPU s", "slope", "leading power")
+    head = ("workload", "size", "values", "our CPU s", "slope", "slope of the work")
     rows = [
         (
             line["title"],
@@ -97,11 +98,11 @@ def _growth(lines: dict) -> str:
             ", ".join(map(str, line["values"])),
             ", ".join(map(seconds, line["cpu"])),
             f"{line['slope']:.2f} ± {line['standard_error']:.2f}",
-            f"{line['expected']:g}",
+            f"{line['work_slope']:.2f}",
         )
         for line in lines.values()
     ]
-    note = "\nSlopes of log CPU time; the leading power is that of large sizes. The size named varies.\n"
+    note = "\nSlopes in log-log; the work is the best known algorithm's at the same sizes.\n"
     return "\n## Growth\n" + note + "\n" + _table(head, rows)
 
 

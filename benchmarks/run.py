@@ -115,9 +115,9 @@ def difference(folder1: Path, folder2: Path) -> float:
         a, b = (np.load(folder / name).astype(np.float64) for folder in (folder1, folder2))
         if a.shape != b.shape:
             raise Refused(f"the results have different shapes, {a.shape} and {b.shape}")
-        worst = max(worst, float(np.linalg.norm(a - b) / np.linalg.norm(b)))
-        if not np.isfinite(worst):
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
             raise Refused("a result is not finite")
+        worst = max(worst, float(np.linalg.norm(a - b) / np.linalg.norm(b)))
     return worst
 
 
@@ -187,6 +187,7 @@ def grow(growth: Growth, worker: Process, quick: bool) -> dict:
             worker.ask("call")
             calls = alternate({"ours": worker}, 1 if quick else 5, 2 if quick else 3, 3 if quick else 15)["ours"]
             seconds.append(statistics.median(call["cpu"] for call in calls))
+    flops = [growth.at(value).work().flops for value in growth.values]
     slope = ntk.power_law(np.array(growth.values, float), np.array(seconds))
     return {
         "title": growth.workload.title,
@@ -195,7 +196,7 @@ def grow(growth: Growth, worker: Process, quick: bool) -> dict:
         "cpu": seconds,
         "slope": float(slope.exponent),
         "standard_error": float(slope.standard_error),
-        "expected": growth.expected,
+        "work_slope": float(np.polyfit(np.log(growth.values), np.log(flops), 1)[0]),
     }
 
 
@@ -266,6 +267,8 @@ def run(only: list[str] | None, quick: bool, resume: bool, sides: tuple[str, ...
     if resume:
         workloads = [w for w in workloads if w.name not in results["workloads"]]
         growths = [g for g in growths if g.name not in results["growth"]]
+        if not workloads and not growths:
+            return results
     with running(*sides) as workers, tqdm(total=len(workloads) + len(growths), unit="line") as progress:
         results["machine"] = provenance(workers, quick)
         lines = [("workloads", w, lambda w=w: measure(w, workers, quick)) for w in workloads]

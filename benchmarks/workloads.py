@@ -64,12 +64,11 @@ class Workload:
 
 @dataclass(frozen=True)
 class Growth:
-    """How our CPU time grows along one of a workload's sizes; `expected` is the exponent for large sizes."""
+    """How our CPU time grows along one of a workload's sizes."""
 
     axis: str
     workload: Workload
     values: tuple[int, ...]
-    expected: float
 
     @property
     def name(self) -> str:
@@ -294,21 +293,21 @@ WORKLOADS = (
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
 
 
-def _growth(name: str, axis: str, values: tuple[int, ...], expected: float, **sizes: int) -> Growth:
+def _growth(name: str, axis: str, values: tuple[int, ...], **sizes: int) -> Growth:
     base = BY_NAME[name]
-    return Growth(axis, replace(base, sizes={**base.sizes, **sizes}), values, expected)
+    return Growth(axis, replace(base, sizes={**base.sizes, **sizes}), values)
 
 
 GROWTH = (
-    _growth("relu", "n", (1000, 2000, 4000), 2),
-    _growth("relu", "depth", (4, 8, 16), 1),
-    _growth("conv-flatten", "side", (8, 16, 32), 2),
-    _growth("conv-pool-8", "side", (4, 8, 16), 4, n=16),
-    _growth("net", "n", (256, 512, 1024), 2),
-    _growth("net", "width", (512, 1024, 2048), 2),
-    _growth("net-10", "outputs", (5, 10, 20), 2),
-    _growth("cnn", "n", (32, 64, 128), 1),
-    _growth("cnn", "side", (8, 16, 32), 2, n=32),
-    _growth("cnn-10", "outputs", (5, 10, 20), 2, n=16),
-    _growth("mean", "n", (500, 1000, 2000), 3),
+    _growth("relu", "n", (1000, 2000, 4000)),
+    _growth("relu", "depth", (4, 8, 16)),
+    _growth("conv-flatten", "side", (8, 16, 32)),
+    _growth("conv-pool-8", "side", (4, 8, 16), n=16),
+    _growth("net", "n", (256, 512, 1024)),
+    _growth("net", "width", (512, 1024, 2048)),
+    _growth("net-10", "outputs", (5, 10, 20)),
+    _growth("cnn", "n", (32, 64, 128)),
+    _growth("cnn", "side", (8, 16, 32), n=32),
+    _growth("cnn-10", "outputs", (5, 10, 20), n=16),
+    _growth("mean", "n", (500, 1000, 2000)),
 )
