@@ -9,7 +9,7 @@ Made by `make bench`; do not edit. Float32 on the CPU. *CPU s* counts all thread
 between both libraries, compiled before. *First call* is the wall time of a fresh process, from its start over import
 and compilation to its first result; *peak* the most memory it ever had. *Difference* is that of both results, relative.
 A ratio is the peer's CPU seconds over ours, bold where it misses its target. *× limit* is our CPU time over
-max(operations / GEMM rate, bytes / bandwidth) for the best known algorithm (`workloads.py` has the formulas) at the rates
+max(operations / GEMM rate, bytes / bandwidth) for the best known algorithm (formulas: `workloads.py`) at the rates
 measured here; *load* is the machine's load average just before, which an idle machine has near 0.
 """
 
