@@ -270,7 +270,9 @@ def run(only: list[str] | None, quick: bool, resume: bool, sides: tuple[str, ...
         if not workloads and not growths:
             return results
     with running(*sides) as workers, tqdm(total=len(workloads) + len(growths), unit="line") as progress:
+        versions = results.get("machine", {}).get("versions", {})
         results["machine"] = provenance(workers, quick)
+        results["machine"]["versions"] = versions | results["machine"]["versions"]
         lines = [("workloads", w, lambda w=w: measure(w, workers, quick)) for w in workloads]
         lines += [("growth", g, lambda g=g: grow(g, workers["ours"], quick)) for g in growths]
         for table, line, compute in lines:
