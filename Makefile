@@ -14,7 +14,7 @@ SUITABLE := import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(SUITABLE)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install book serve test lint notebooks screenshots address lock clean
+.PHONY: help install book serve test bench lint notebooks screenshots address lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,19 @@ serve: book  ## build the site and show it at http://localhost:8000 (PORT=...)
 test: install lint book  ## everything: lint, site, package, chapters output by output, browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300
 
+bench: install .venv-peer/.ready  ## time both libraries, into benchmarks/RESULTS.md; OPTIONS="--quick --only relu --resume"
+	$(BIN)/python benchmarks/run.py $(OPTIONS)
+
+# neural-tangents needs a JAX of its own, which there is for Python 3.11 and 3.12 only.
+PEER_PYTHON ?= $(shell for p in $(PYTHON) python3.11 python3.12; do $$p -c 'import sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+.venv-peer/.ready: benchmarks/peer-requirements.lock | install
+	@[ -n '$(PEER_PYTHON)' ] || { echo "make bench needs Python 3.11 or 3.12: make bench PEER_PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Filling .venv-peer with neural-tangents (about a minute, 2 GB) ..."
+	@$(BIN)/uv venv --quiet --clear --python '$(PEER_PYTHON)' .venv-peer
+	@$(BIN)/uv pip install --quiet --python .venv-peer/bin/python --require-hashes -r benchmarks/peer-requirements.lock
+	@touch $@
+
 lint: install  ## ruff over the package, the tools, the tests and the chapters' text
 	$(BIN)/ruff check .
 
@@ -61,6 +74,6 @@ address: install  ## write the repository's address, as pyproject.toml has it, w
 lock: install  ## rewrite requirements.lock and environment.yml from pyproject.toml
 	$(BIN)/python tools/lock.py
 
-clean:  ## remove what was built; .venv stays
+clean:  ## remove what was built; .venv and .venv-peer stay
 	rm -rf _build .pytest_cache .ruff_cache build ntk_tutorial.egg-info
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

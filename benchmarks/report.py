@@ -1,0 +1,116 @@
+"""results.json as tables for readers."""
+
+from __future__ import annotations
+
+HEAD = """\
+# This package and neural-tangents, side by side
+
+Made by `make bench`; do not edit. Float32 on the CPU. *CPU s* counts all threads, medians of calls that alternate
+between both libraries, compiled before. *First call* is the wall time of a fresh process, from its start over import
+and compilation to its first result; *peak* the most memory it ever had. *Difference* is that of both results, relative.
+A ratio is the peer's CPU seconds over ours, bold where it misses its target. *× limit* is our CPU time over
+max(operations / GEMM rate, bytes / bandwidth) for the best known algorithm (formulas: `workloads.py`) at the rates
+measured here; *load* is the machine's load average just before, which an idle machine has near 0.
+"""
+
+
+def markdown(results: dict) -> str:
+    """All of RESULTS.md."""
+    machine = results["machine"]
+    parts = [HEAD, _machine(machine), _workloads(results["workloads"], machine)]
+    if results["growth"]:
+        parts.append(_growth(results["growth"]))
+    return "\n".join(parts)
+
+
+def limit(line: dict, machine: dict) -> float:
+    """CPU seconds that the best known algorithm needs at least."""
+    return max(line["flops"] / machine["gemm_per_cpu_s"], line["bytes"] / machine["bandwidth_per_cpu_s"])
+
+
+def _machine(m: dict) -> str:
+    versions = "; ".join(
+        f"{side}: {', '.join(f'{name} {version}' for name, version in found.items() if version)}"
+        for side, found in m["versions"].items()
+    )
+    rows = [
+        ("machine", f"{m['cpu']}, {m['cores']} cores, {m['memory_bytes'] / 2**30:.0f} GiB, {m['system']}"),
+        ("matrix products", _rates(m, "gemm", "Gflop")),
+        ("memory", _rates(m, "bandwidth", "GB")),
+        ("versions", versions),
+        ("run", f"{m['date']}, commit {m['commit']}" + (", --quick" if m["quick"] else "")),
+        ("load before", ", ".join(f"{load:.1f}" for load in m["load"]) + " (1, 5, 15 minutes)"),
+    ]
+    return _table(("", ""), rows)
+
+
+def _rates(m: dict, name: str, unit: str) -> str:
+    return f"{m[name + '_per_wall_s'] / 1e9:.0f} {unit} a second, {m[name + '_per_cpu_s'] / 1e9:.0f} a CPU second"
+
+
+def _workloads(lines: dict, machine: dict) -> str:
+    head = (
+        "workload",
+        "peer CPU s",
+        "our CPU s",
+        "ratio",
+        "target",
+        "wall s, peer / ours",
+        "first call s, peer / ours",
+        "peak MiB, peer / ours",
+        "difference",
+        "× limit",
+        "load",
+    )
+    return "\n## Workloads\n\n" + _table(head, [_workload(line, machine) for line in lines.values()])
+
+
+def _workload(line: dict, machine: dict) -> tuple[str, ...]:
+    ours, peer = line["ours"], line.get("peer")
+
+    def both(show, key):
+        return f"{show(peer[key]) if peer else '–'} / {show(ours[key])}"
+
+    ratio = line.get("ratio")
+    shown = "–" if ratio is None else f"{ratio:.1f}" if ratio >= line["target"] else f"**{ratio:.1f}**"
+    key = "first_s" if line["wall_ratio"] else "cpu"
+    return (
+        line["title"],
+        seconds(peer[key]) if peer else "–",
+        seconds(ours[key]),
+        shown,
+        f"≥ {line['target']:g}",
+        both(seconds, "wall"),
+        both(lambda s: f"{s:.1f}", "first_s"),
+        both(lambda b: f"{b / 2**20:.0f}", "peak_bytes"),
+        "–" if line["error"] is None else f"{line['error']:.0e}",
+        "–" if line["wall_ratio"] else f"{ours['cpu'] / limit(line, machine):.1f}",
+        f"{line['load']:.1f}",
+    )
+
+
+def _growth(lines: dict) -> str:
+    head = ("workload", "size", "values", "our CPU s", "slope", "slope of the work")
+    rows = [
+        (
+            line["title"],
+            line["axis"],
+            ", ".join(map(str, line["values"])),
+            ", ".join(map(seconds, line["cpu"])),
+            f"{line['slope']:.2f} ± {line['standard_error']:.2f}",
+            f"{line['work_slope']:.2f}",
+        )
+        for line in lines.values()
+    ]
+    note = "\nSlopes in log-log; the work is the best known algorithm's at the same sizes.\n"
+    return "\n## Growth\n" + note + "\n" + _table(head, rows)
+
+
+def seconds(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
