@@ -77,12 +77,10 @@ class HeavyBall:
 
 def _matrix_power(matrix: Float[Array, "mode 3 3"], exponent: Float[Array, ""]) -> Float[Array, "mode 3 3"]:
     """By repeated squaring; the exponent, below 2^63, may be traced, and is a float since integers may have 32 bits."""
-    product = functools.partial(jnp.matmul, precision="highest")
-
     def square(_, carry):
         result, base, exponent = carry
-        result = jnp.where(exponent % 2 == 1, product(base, result), result)
-        return result, product(base, base), exponent // 2
+        result = jnp.where(exponent % 2 == 1, _product(base, result), result)
+        return result, _product(base, base), exponent // 2
 
     identity = jnp.broadcast_to(jnp.eye(3, dtype=matrix.dtype), matrix.shape)
     return jax.lax.fori_loop(0, 63, square, (identity, matrix, exponent))[0]
@@ -156,10 +154,11 @@ def predict(
     f_train0 = jnp.zeros_like(y_train) if f_train0 is None else f_train0
     _check_problem(ntk_train, y_train, f_train0, ts, ridge)
     residual0 = (y_train - f_train0).reshape(_as_2d(ntk_train).shape[0], -1)
-    coefficients = _responses(ntk_train, num_train, ts, dynamics, ridge)(residual0)
+    modes, responses = _responses(ntk_train, num_train, ts, dynamics, ridge)
+    coefficients = _product(modes, jnp.einsum("...m,mk->...mk", responses, _product(modes.T, residual0)))
 
     def at_all_times(kernel, f0):
-        change = jnp.einsum("ij,...jk->...ik", _as_2d(kernel), coefficients, precision="highest")
+        change = _product(_as_2d(kernel), coefficients)
         change = change.reshape(*np.shape(ts), *f0.shape)
         return jnp.broadcast_to(f0, change.shape) + change
 
@@ -244,15 +243,19 @@ def predict_ensemble(
             f"ntk_train, nngp_train, ntk_test_train, nngp_test_train and nngp_test have shapes {shapes}: "
             f"they must be (n, n), (n, n), (m, n), (m, n) and (m, m), rows being test points in all but the first two"
         )
-    apply_response = _responses(ntk_train, len(y_train), ts, dynamics, ridge)
-    to_test = jnp.swapaxes(apply_response(ntk_test_train.T), -1, -2)  # G: A(t) is symmetric
-    product = functools.partial(jnp.matmul, precision="highest")
-    mean = product(to_test, y_train.reshape(len(y_train), -1))
-    half = product(to_test, product(nngp_train, jnp.swapaxes(to_test, -1, -2))) / 2 - product(
-        to_test, nngp_test_train.T
-    )
-    covariance = jnp.broadcast_to(nngp_test, half.shape) + half + jnp.swapaxes(half, -1, -2)
-    return EnsemblePrediction(mean.reshape(*np.shape(ts), len(nngp_test), *y_train.shape[1:]), covariance)
+    modes, responses = _responses(ntk_train, len(y_train), ts, dynamics, ridge)
+    # In the basis of the modes, G = T diag(response) with T = Θ(X*, X) U; the rest is the same at all times.
+    to_test, y = _product(ntk_test_train, modes), _product(modes.T, y_train.reshape(n, -1))
+    within, across = _product(_product(modes.T, nngp_train), modes), _product(modes.T, nngp_test_train.T)
+
+    def at_one_time(response):
+        g = to_test * response[None]
+        half = _product(g, _product(within, g.T) / 2 - across)
+        return _product(g, y), nngp_test + half + half.T
+
+    mean, covariance = jax.lax.map(at_one_time, responses.reshape(-1, n))
+    shape = np.shape(ts)
+    return EnsemblePrediction(mean.reshape(*shape, m, *y_train.shape[1:]), covariance.reshape(*shape, m, m))
 
 
 def predict_infinite(
@@ -355,8 +358,11 @@ def solve_flow(
     return Prediction(train.reshape(-1, *f_train0.shape), test.reshape(-1, *f_test0.shape) if has_test else None)
 
 
-def _responses(ntk_train, num_train, ts, dynamics, ridge) -> Callable[[Array], Array]:
-    """v -> A(t) v for every t, with A(t) = response((Θ + ridge) / n, t) / n."""
+_product = functools.partial(jnp.matmul, precision="highest")
+
+
+def _responses(ntk_train, num_train, ts, dynamics, ridge) -> tuple[Float[Array, "n n"], Float[Array, "*times n"]]:
+    """Modes U and, for each t, a response for each mode: A(t) = response((Θ + ridge) / n, t) / n = U diag(...) Uᵀ."""
     eigenvalues, eigenvectors = eigenmodes(_as_2d(ntk_train))
     rates = (eigenvalues + ridge) / num_train
     if isinstance(dynamics, HeavyBall):
@@ -370,13 +376,7 @@ def _responses(ntk_train, num_train, ts, dynamics, ridge) -> Callable[[Array], A
 
     times = jnp.asarray(ts, rates.dtype)
     responses = jax.vmap(response)(times.reshape(-1)).reshape(*times.shape, -1) / num_train
-
-    def apply(v):
-        modes = jnp.matmul(eigenvectors.T, v, precision="highest")
-        accumulated = jnp.einsum("...m,mv->...mv", responses, modes)
-        return jnp.matmul(eigenvectors, accumulated, precision="highest")
-
-    return apply
+    return eigenvectors, responses
 
 
 def _as_2d(kernel):
