@@ -77,6 +77,7 @@ class HeavyBall:
 
 def _matrix_power(matrix: Float[Array, "mode 3 3"], exponent: Float[Array, ""]) -> Float[Array, "mode 3 3"]:
     """By repeated squaring; the exponent, below 2^63, may be traced, and is a float since integers may have 32 bits."""
+
     def square(_, carry):
         result, base, exponent = carry
         result = jnp.where(exponent % 2 == 1, _product(base, result), result)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._pytree import traced
@@ -111,8 +113,9 @@ class Serial:
         return self._needs(after)[0]
 
     def kernel(self, state: KernelState) -> KernelState:
-        for layer, after in zip(self.layers, self._needs(state.needs)[1:], strict=True):
-            state = propagate(layer, state, after)
+        steps = list(zip(self.layers, self._needs(state.needs)[1:], strict=True))
+        for block, times in _repeats(steps):
+            state = _through_all(block, state, times)
         return state
 
     def _needs(self, after: Needs) -> list[Needs]:
@@ -121,6 +124,43 @@ class Serial:
         for layer in reversed(self.layers):
             needs.append(needs_before(layer, needs[-1]))
         return needs[::-1]
+
+
+Step = tuple[Layer, Needs]  # a layer, and what is read after it
+
+
+def _repeats(steps: list[Step]) -> Iterator[tuple[list[Step], int]]:
+    """`steps` in order, as blocks and how many times each follows on itself."""
+    while steps:
+        counts = {}
+        for period in range(1, len(steps) // 3 + 1):  # twice is not worth a loop
+            blocks = (steps[i : i + period] for i in range(0, len(steps), period))
+            counts[period] = len(list(itertools.takewhile(lambda block: block == steps[:period], blocks)))  # noqa: B023
+        period = max(counts, key=lambda period: (counts[period] > 2) * counts[period] * period, default=1)
+        times = counts.get(period, 1) if counts.get(period, 1) > 2 else 1
+        period = period if times > 1 else 1
+        yield steps[:period], times
+        steps = steps[period * times :]
+
+
+def _through_all(block: list[Step], state: KernelState, times: int) -> KernelState:
+    """`times` times through a block of layers: as a loop, since XLA would compute early layers again in later ones."""
+
+    def through(state):
+        return functools.reduce(lambda s, step: propagate(step[0], s, step[1]), block, state)
+
+    fields = KernelState._fields[:4]
+    for rest in reversed(range(times)):
+        before, state = state, through(state)
+        like_before = jax.tree.map(jnp.shape, before[:4]) == jax.tree.map(jnp.shape, state[:4])
+        if rest > 1 and like_before and before[4:] == state[4:]:
+
+            def step(arrays, _, state=state):
+                return through(state._replace(**dict(zip(fields, arrays, strict=True))))[:4], None
+
+            arrays, _ = jax.lax.scan(step, state[:4], length=rest)
+            return state._replace(**dict(zip(fields, arrays, strict=True)))
+    return state
 
 
 def walk(layer: Layer, params: Params, x: Array, visit: Visit) -> Array:
