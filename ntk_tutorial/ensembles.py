@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from ._pytree import as_pytree
 from .layers import Layer, Params
@@ -27,7 +27,7 @@ def _outputs(f, params, x):
 
 
 @functools.partial(jax.jit, static_argnames=("net", "input_shape"))
-def draw(net: Layer, keys: PRNGKeyArray, input_shape: tuple[int, ...]) -> Params:
+def draw(net: Layer, keys: Array, input_shape: tuple[int, ...]) -> Params:
     """Parameters of one random network a key, as one pytree with the networks along the first axis of each leaf."""
     return jax.vmap(lambda key: net.init(key, input_shape)[0])(keys)
 

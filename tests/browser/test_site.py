@@ -105,7 +105,8 @@ def test_page(page, address, path, scheme):
         page.wait_for_timeout(500)
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"scrolls sideways by {wide} pixels ({size})"
-        if size == "phone" and scheme == "light":  # colours are the same on a phone
+        # Colours are the same on a phone, and what else the theme changes there it changes on all pages alike.
+        if size == "phone" and scheme == "light" and path in (PAGES[0], CHAPTERS[0]):
             assert violations(page, without="color-contrast") == []
         if size == "wide":  # all but colours is the same in the dark
             assert violations(page, only="color-contrast" if scheme == "dark" else None) == []
