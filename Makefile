@@ -44,7 +44,7 @@ serve: book  ## build the site and show it at http://localhost:8000 (PORT=...)
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 test: install lint book  ## everything: lint, site, package, chapters output by output, browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=300
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout=300
 
 bench: install .venv-peer/.ready  ## time both libraries, into benchmarks/RESULTS.md; OPTIONS="--quick --only relu --resume"
 	$(BIN)/python benchmarks/run.py $(OPTIONS)
