@@ -13,6 +13,7 @@ def is_concrete(*arrays) -> bool:
 
 
 def check_finite(**trees) -> None:
+    """Refuses pytrees, given by name, with NaN or infinite values."""
     for name, tree in trees.items():
         for leaf in jax.tree.leaves(tree):
             if is_concrete(leaf) and not bool(jnp.all(jnp.isfinite(leaf))):
@@ -24,6 +25,7 @@ def check_finite(**trees) -> None:
 
 
 def check_floating(**arrays) -> None:
+    """Refuses arrays, given by name, that are not of a real floating-point type."""
     for name, array in arrays.items():
         dtype = jnp.asarray(array).dtype
         if not jnp.issubdtype(dtype, jnp.floating):
@@ -33,6 +35,7 @@ def check_floating(**arrays) -> None:
 
 
 def check_same_example_shape(x1, x2) -> None:
+    """Refuses two batches whose examples differ in shape."""
     if x1.shape[1:] != x2.shape[1:]:
         raise ValueError(
             f"x1 holds examples of shape {x1.shape[1:]} and x2 of shape {x2.shape[1:]}: they must agree "
@@ -71,12 +74,14 @@ def check_positive(eigenvalues, name: str = "ntk_train") -> None:
 
 
 def check_params(params) -> None:
+    """Refuses parameters that are not real, floating-point and finite."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         check_floating(**{f"params{jax.tree_util.keystr(path)}": leaf})
     check_finite(params=params)
 
 
 def check_output(f, params, x) -> int:
+    """The number of outputs k of f; refuses an f that does not map one example to a vector."""
     shape = jax.eval_shape(f, params, x).shape
     if len(shape) != 1:
         raise ValueError(

@@ -132,13 +132,12 @@ Step = tuple[Layer, Needs]  # a layer, and what is read after it
 def _repeats(steps: list[Step]) -> Iterator[tuple[list[Step], int]]:
     """`steps` in order, as blocks and how many times each follows on itself."""
     while steps:
-        counts = {}
-        for period in range(1, len(steps) // 3 + 1):  # twice is not worth a loop
-            blocks = (steps[i : i + period] for i in range(0, len(steps), period))
-            counts[period] = len(list(itertools.takewhile(lambda block: block == steps[:period], blocks)))  # noqa: B023
-        period = max(counts, key=lambda period: (counts[period] > 2) * counts[period] * period, default=1)
-        times = counts.get(period, 1) if counts.get(period, 1) > 2 else 1
-        period = period if times > 1 else 1
+        period = times = 1
+        for candidate in range(1, len(steps) // 3 + 1):  # twice is not worth a loop
+            blocks = [steps[i : i + candidate] for i in range(0, len(steps), candidate)]
+            same = sum(1 for _ in itertools.takewhile(lambda block: block == blocks[0], blocks))  # noqa: B023
+            if same > 2 and same * candidate > times * period:
+                period, times = candidate, same
         yield steps[:period], times
         steps = steps[period * times :]
 
