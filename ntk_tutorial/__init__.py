@@ -6,7 +6,8 @@ Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`,
 stay modules.
 """
 
-from . import datasets, exercises, plotting
+from . import datasets, exercises
+from ._lazy import lazy
 from .activations import (
     Activation,
     abrelu,
@@ -81,4 +82,5 @@ from .streaming import stream_gram
 from .structured import Explanation, structured
 from .training import Trajectory, cross_entropy, squared_loss, train
 
+plotting = lazy(f"{__name__}.plotting")  # with matplotlib
 __version__ = "0.1.0"

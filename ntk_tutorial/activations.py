@@ -130,7 +130,7 @@ def _erf_dual_derivative(q11, q12, q22):
     return 4.0 / jnp.pi / jnp.sqrt((1.0 + 2.0 * q11) * (1.0 + 2.0 * q22) - 4.0 * q12**2)
 
 
-erf = Activation(jax.scipy.special.erf, _erf_dual, _erf_dual_derivative, "erf")  # dual: [Williams 1997, section 3.1]
+erf = Activation(jax.lax.erf, _erf_dual, _erf_dual_derivative, "erf")  # dual: [Williams 1997, section 3.1]
 
 
 def _gelu_moments(q11, q12, q22):
@@ -242,10 +242,10 @@ def by_quadrature(
     """
     if not 0 < degree < num_points:
         raise ValueError(f"degree must lie between 1 and num_points - 1 = {num_points - 1}, got {degree}")
-    nodes, weighted_hermite = _hermite_rule(num_points, degree)
     derivative = jnp.vectorize(jax.grad(lambda z: jnp.sum(fn(z))))
 
     def coefficients(function, q):
+        nodes, weighted_hermite = _hermite_rule(num_points, degree)
         values = function(jnp.multiply.outer(jnp.sqrt(q), jnp.asarray(nodes, q.dtype)))
         return jnp.moveaxis(jnp.matmul(values, jnp.asarray(weighted_hermite, q.dtype), precision="highest"), -1, 0)
 
@@ -265,7 +265,7 @@ def by_quadrature(
 @functools.cache
 def _hermite_rule(num_points: int, degree: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes for z ~ N(0, 1), and weight · h_k(node) for k = 0 … degree: their product only fits into float32."""
-    from scipy.special import roots_hermitenorm
+    from scipy.special import roots_hermitenorm  # slow to import
 
     nodes, weights = roots_hermitenorm(num_points)
     hermite = [np.ones_like(nodes), nodes]

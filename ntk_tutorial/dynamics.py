@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PyTree, Real, ScalarLike
 
 from ._checks import check_finite, check_kernel_matrix, is_concrete
+from ._lazy import lazy
 from .empirical import empirical_ntk
 from .ensembles import outputs
 from .gram import as_matrix, gram
@@ -28,6 +28,7 @@ from .layers import Layer
 from .networks import infinite_nngp, infinite_ntk
 from .spectra import eigenmodes
 
+diffrax = lazy("diffrax")
 Times = Real[ArrayLike, "*times"]
 Rates = Float[Array, " mode"]
 

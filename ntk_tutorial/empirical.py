@@ -15,15 +15,16 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import lineax as lx
 from jaxtyping import Array, Float, PyTree
 
 from ._checks import check_finite, check_floating, check_output, check_params
+from ._lazy import lazy
 from ._pytree import traced
 from .layers import Layer
 from .networks import Serial, elementary, walk
 from .structured import Structured, structured
 
+lx = lazy("lineax")
 NetworkFunction = Callable[[PyTree, Array], Array]
 
 

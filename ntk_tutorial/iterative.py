@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import lineax as lx
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 
 from ._checks import check_finite, check_floating, check_same_example_shape, is_concrete
+from ._lazy import lazy
 from ._pytree import as_pytree, traced
 from .gram import PairFunction, as_matrix, gram
 
+lx = lazy("lineax")
 STORED_BLOCK = 2**27  # bytes of a row block read from disk
 
 

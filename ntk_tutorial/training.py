@@ -6,19 +6,19 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from tqdm import tqdm
 
 from ._checks import check_finite, is_concrete
+from ._lazy import lazy
 from ._pytree import as_pytree
 from .dynamics import GradientFlow, HeavyBall
 
+diffrax, optax = lazy("diffrax"), lazy("optax")
 Loss = Callable[[Array, Array], Array]
 
 
