@@ -73,8 +73,7 @@ def gram(
 
 @functools.partial(jax.jit, static_argnames=("batch_size", "symmetric"))
 def _gram(pair, x1, x2, batch_size, symmetric):
-    side = _tile_side(pair, x1, x2, batch_size)
-    features, combine = _halves(pair, x1, x2, side)
+    features, combine, side, value = _plan(pair, x1, x2, batch_size)
     features1 = jax.vmap(features)(x1)
     features2 = features1 if symmetric else jax.vmap(features)(x2)
     block = _over_all_pairs(combine)
@@ -90,8 +89,38 @@ def _gram(pair, x1, x2, batch_size, symmetric):
         matrix = _put(matrix, tile, i, j)
         return _put(matrix, _transpose(tile), j, i) if symmetric else matrix
 
-    value = _value(pair, x1, x2)
     return jax.lax.fori_loop(0, len(corners), add_tile, jnp.zeros((n1, n2, *value.shape), value.dtype))
+
+
+def _plan(pair, x1, x2, batch_size: int | None):
+    """features, combine, the side of tiles (None: no tiles), and the shape of a value.
+
+    On CPUs, tiles that stay in the cache, if nothing is then computed twice. Where features are not known, or too
+    many to keep them all, nothing is a feature and pair combines.
+    """
+    one1, one2 = _one(x1), _one(x2)
+    if hasattr(pair, "features"):
+        # jit, for its cache: asking for a shape and computing then trace a function only once.
+        features, combine = jax.jit(pair.features, inline=True), jax.jit(pair.combine, inline=True)
+        half1, half2 = jax.eval_shape(features, one1), jax.eval_shape(features, one2)
+        value = jax.eval_shape(combine, half1, half2)
+        kept = len(x1) * _num_bytes(half1) + len(x2) * _num_bytes(half2)
+        others = x1.nbytes + x2.nbytes + len(x1) * len(x2) * _num_bytes(value)
+        on_cpu = jax.default_backend() == "cpu" and len(x1) and len(x2)
+        cached = max(math.isqrt(CACHED // value.size), 16) if batch_size is None and on_cpu else batch_size
+        for side in (cached, batch_size):
+            if kept <= (KEPT if side is None else max(16 * others, KEPT // 16)):
+                return features, combine, side, value
+    whole = jax.jit(lambda x1, x2: pair(x1, x2), inline=True)
+    return lambda x: x, whole, batch_size, jax.eval_shape(whole, one1, one2)
+
+
+def _one(x):
+    return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+
+
+def _num_bytes(tree: PyTree) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _over_all_pairs(combine):
@@ -112,34 +141,6 @@ def _transpose(tile):
     """pair(x2, x1) from pair(x1, x2): examples change places, and so do outputs."""
     tile = tile.swapaxes(0, 1)
     return tile if tile.ndim == 2 else tile.swapaxes(2, 3)
-
-
-def _one(x):
-    return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
-
-
-def _value(pair, x1, x2):
-    return jax.eval_shape(pair, _one(x1), _one(x2))
-
-
-def _halves(pair, x1, x2, side) -> tuple[Callable, Callable]:
-    """features and combine; where features are not known, or too many to keep them all, nothing and pair itself."""
-    if not hasattr(pair, "features"):
-        return lambda x: x, pair
-    one = jax.eval_shape(pair.features, _one(x1))
-    features = (len(x1) + len(x2)) * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(one))
-    others = x1.nbytes + x2.nbytes + len(x1) * len(x2) * _value(pair, x1, x2).size * x1.dtype.itemsize
-    too_many = features > (KEPT if side is None else max(16 * others, KEPT // 16))
-    return (lambda x: x, pair) if too_many else (pair.features, pair.combine)
-
-
-def _tile_side(pair, x1, x2, batch_size: int | None) -> int | None:
-    """On CPUs, tiles that stay in the cache, if nothing is then computed twice."""
-    if batch_size is not None or jax.default_backend() != "cpu" or 0 in (len(x1), len(x2)):
-        return batch_size
-    side = max(math.isqrt(CACHED // _value(pair, x1, x2).size), 16)
-    _, combine = _halves(pair, x1, x2, side)
-    return side if combine is not pair else None
 
 
 def _largest_fitting(program, pair, x1, x2, symmetric, memory_budget):

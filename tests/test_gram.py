@@ -142,6 +142,22 @@ def test_default_tiles(n):
         np.testing.assert_allclose(theta, transposed, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("batch_size", [None, 2])
+@pytest.mark.parametrize("kernel", ["infinite", "empirical"])
+def test_each_half_is_traced_once(kernel, batch_size, monkeypatch):
+    traces, pair = [], kernels()[kernel]
+
+    def noted(name, method):
+        return lambda self, *args: traces.append(name) or method(self, *args)
+
+    for name in ("features", "combine"):
+        monkeypatch.setattr(type(pair), name, noted(name, getattr(type(pair), name)))
+    for x2 in (None, examples((3,), 5, seed=2)):
+        traces.clear()
+        jax.eval_shape(lambda x, x2=x2: ntk.gram(pair, x, x2, batch_size=batch_size), examples((3,), 7))
+        assert sorted(traces) == ["combine", "features"]
+
+
 @pytest.mark.parametrize("engine", [ntk.jacobian_contraction, ntk.ntk_vector_products, ntk.layerwise])
 def test_new_parameters_need_no_new_program(engine):
     traced = []
