@@ -62,11 +62,25 @@ def test_keys_old_and_new(key):
 
 
 @all_networks
+def test_each_array_is_drawn_with_a_key_of_its_own(name, monkeypatch):
+    build, shape = NETWORKS[name]
+    keys = []
+
+    def normal(key, shape):
+        keys.append(np.asarray(jax.random.key_data(key)).tobytes())
+        return np.zeros(shape)
+
+    monkeypatch.setattr(jax.random, "normal", normal)
+    params, _ = build(6).init(jax.random.key(0), shape)
+    assert len(set(keys)) == len(keys) == len(jax.tree.leaves(params))
+
+
+@all_networks
 def test_finite_kernels_converge_to_the_infinite_one(name):
     """‖Θ − Θ_∞‖ falls as width^(−1/2), where Θ_∞ is zero between different outputs."""
     build, shape = NETWORKS[name]
     x, errors = examples(shape, 3), []
-    widths, num_seeds = ((16, 64), 160) if name in WITH_POSITIONS else ((32, 256), 48)
+    widths, num_seeds = ((16, 64), 160) if name in WITH_POSITIONS else ((32, 256), 96)
     for width in widths:
         net = build(width)
         params = draw(net, shape, num_seeds)
