@@ -15,12 +15,12 @@ from ..networks import infinite_ntk, mlp
 from ._verdict import Verdict, agrees
 
 
-def _call(answer, arguments: tuple, signature: str):
-    """What the answer returns, or why there is nothing."""
+def _call(answer, arguments: tuple, signature: str) -> np.ndarray | Verdict:
+    """What the answer returns, as one array, or why there is none."""
     if not callable(answer):
         return Verdict(False, f"the answer must be a function {signature}, got {type(answer).__name__}.")
     try:
-        return jax.tree.map(np.asarray, answer(*arguments))
+        return np.asarray(answer(*arguments), float)
     except Exception as error:  # whatever a reader's function raises is part of the verdict
         return Verdict(False, f"the function {signature} failed: {type(error).__name__}: {error}")
 
@@ -31,10 +31,9 @@ def _numbers(answer, cases: list[tuple], signature: str) -> np.ndarray | Verdict
         value = _call(answer, case, signature)
         if isinstance(value, Verdict):
             return value
-        try:
-            found.append(float(np.asarray(value).item()))
-        except (TypeError, ValueError, AttributeError):
-            return Verdict(False, f"{signature} must return one number, got {value!r}.")
+        if value.size != 1:
+            return Verdict(False, f"{signature} must return one number, got shape {value.shape}.")
+        found.append(value.item())
     return np.array(found)
 
 
