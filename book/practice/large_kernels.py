@@ -462,7 +462,8 @@ fits, (fig, ax) = [], plt.subplots()
 for phi, theory in ((ntk.erf, -2), (ntk.relu, -1)):
     pair = ntk.infinite_ntk(ntk.mlp(1, 1, 1, phi))
     errors = rounding_errors(jax.vmap(jax.vmap(lambda x: ntk.gram(pair, x)))(twins))
-    fits.append(ntk.plotting.scaling(ax, apart, errors, theory=theory, label=str(phi)))    print(f"{phi}: error at distance 1/1024: {errors[:, -1].mean():.2g}")
+    fits.append(ntk.plotting.scaling(ax, apart, errors, theory=theory, label=str(phi)))
+    print(f"{phi}: error at distance 1/1024: {errors[:, -1].mean():.2g}")
 ax.set(xlabel="distance of the twins", ylabel="error of w"), ax.legend(), plt.show()
 assert all(abs(fit.exponent - t) < 0.2 for fit, t in zip(fits, (-2, -1)))
 
