@@ -213,8 +213,7 @@ import equinox as eqx
 
 model = eqx.nn.MLP(in_size=64, out_size=3, width_size=256, depth=2, key=key)
 arrays, static = eqx.partition(model, eqx.is_inexact_array)
-eqx_kernel = ntk.empirical_ntk(lambda p, x: eqx.combine(p, static)(x), arrays)
-plan = eqx_kernel.explain(x[0])
+plan = ntk.empirical_ntk(lambda p, x: eqx.combine(p, static)(x), arrays).explain(x[0])
 for row in plan.rows:
     print(f"{row.path:18} {row.rule:14}", row.operations, "of", row.jacobian_operations)
 assert plan[".layers[1].weight"] == "matrix product"
@@ -394,9 +393,8 @@ assert falls[0][12] > 2 * falls[1][12] > 20 * falls[2][12] and falls[2][24] < 2e
 # %%
 @jax.jit
 def solve(y):
-    operator = ntk.kernel_operator(erf_kernel, x_train, batch_size=192)
-    settings = {"ridge": ridge, "rtol": 1e-6, "preconditioner": P}
-    return ntk.solve_kernel_regression(operator, y, **settings)
+    A = ntk.kernel_operator(erf_kernel, x_train, batch_size=192)
+    return ntk.solve_kernel_regression(A, y, ridge=0.1, rtol=1e-6, preconditioner=P)
 
 w, num_steps, _ = solve(y_train)
 direct, cross = jnp.linalg.solve(system, y_train), ntk.gram(erf_kernel, x_test, x_train)
@@ -409,8 +407,8 @@ assert miss < 1e-5  # rtol, with room for the condition number
 # numbers, in float32. Its result on two CPU cores, stored and not computed again here: the file of 14.4 GB took 143 s,
 # 8.1 times what the products of inputs alone would take at the rate of matrix products (17.7 s); the preconditioner of
 # rank 500 8.8 s; 32 steps of CG 60.5 s, to a residual of $9.3 \cdot 10^{-5}$. At most 1.29 GB of memory were in use. By
-# the figure above, an eigendecomposition would take more than 8,000 times the operations of those 32 steps, and the whole
-# matrix in memory.
+# {numref}`fig-large-kernels-growth`, an eigendecomposition would take more than 8,000 times the operations of those 32
+# steps, and the whole matrix in memory.
 #
 # ## How many digits?
 #
@@ -506,10 +504,11 @@ assert jnp.allclose(spread, theta512, rtol=1e-12)  # the same sums, up to fusion
 # ## Colab's GPU
 #
 # Not tested on a GPU: nothing in this section has been run on one. In Colab choose *Runtime*, *Change runtime type*, and
-# a GPU; the set-up cell keeps Colab's own JAX, and all cells run unchanged. Three changes pay:
+# a GPU; the set-up cell keeps Colab's own JAX, and the cells should run unchanged, except that the bounds on time and
+# memory were set on a CPU. Three changes pay:
 #
-# - **float32.** Leave out the line with `jax_enable_x64` (consumer and inference GPUs are slow in float64) and read the
-#   previous section before trusting $t = \infty$: a ridge of $10^{-6}\lambda_{\max}$ or more keeps $u\,\kappa$ below 0.1.
+# - **float32.** Leave out the line with `jax_enable_x64` (many GPUs are slow in float64) and read the previous section
+#   before trusting $t = \infty$: a ridge of $10^{-6}\lambda_{\max}$ or more keeps $u\,\kappa$ below 0.1.
 # - **Precision.** Keep `"highest"`, as above.
 # - **Budget.** Take it from the device, and time with `median_seconds`, which waits for the GPU:
 #
@@ -520,8 +519,7 @@ assert jnp.allclose(spread, theta512, rtol=1e-12)  # the same sums, up to fusion
 #
 # ## Where it breaks
 #
-# - **Counts are not seconds.** They ignore memory traffic, and transcendental functions, which XLA counts apart: in an
-#   infinite-width kernel these take most of the time.
+# - **Counts are not seconds.** They ignore memory traffic, and transcendental functions, which XLA counts apart.
 # - **Layerwise needs layers used once.** Tied matrices, loops and functions with derivatives of their own fall back to
 #   Jacobians; `.explain(x)` shows it, and {eq}`eq-large-kernels-outer` has a sum over positions in its place for
 #   convolutions (exercise 4), which loses where positions are many.
