@@ -14,7 +14,7 @@
 # **What a tangent kernel costs in operations, memory and digits, which of three ways to compute it wins when, and how to
 # go on when the matrix no longer fits.**
 #
-# *Reading time 35 minutes; run time under a minute on two CPU cores, which suffice.*
+# *Reading time 35 minutes; run time about a minute and a half on two CPU cores, which suffice.*
 
 # %% tags=["hide-input"]
 # Where the package is missing (Colab), install it and keep the jax that is there.
