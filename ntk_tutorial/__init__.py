@@ -1,7 +1,7 @@
 """Neural tangent kernels and linearized training, in JAX.
 
 Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
-iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, datasets, plotting.
+iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, timing, datasets, plotting.
 Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and `ntk.exercises`
 stay modules.
 """
@@ -80,6 +80,7 @@ from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, r
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
 from .streaming import stream_gram
 from .structured import Explanation, structured
+from .timing import median_seconds
 from .training import Trajectory, cross_entropy, squared_loss, train
 
 plotting = lazy(f"{__name__}.plotting")  # with matplotlib

@@ -32,6 +32,23 @@ def scaling(ax: Axes, x, samples, *, theory: float | None = None, label: str = "
     return fit
 
 
+def growth(ax: Axes, sizes, values, labels, *, theory=None, xlabel: str = "", ylabel: str = "") -> None:
+    """Columns of values (len(sizes), c) against sizes on logarithmic axes; with theory, as dots with it dashed through.
+
+    Few sizes become the ticks of the axis themselves.
+    """
+    sizes, values = np.asarray(sizes, float), np.asarray(values, float)
+    few = len(sizes) <= 6
+    ax.loglog(sizes, values, ("o" if few else "") + ("-" if theory is None else ""), label=labels)
+    if theory is not None:
+        ax.loglog(sizes, np.asarray(theory, float), **THEORY)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if few:
+        ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        ax.xaxis.set_minor_locator(NullLocator())
+    ax.legend(fontsize=9)
+
+
 def widths_axis(ax: Axes, widths, ylabel: str, *, ylim=None, **legend) -> None:
     """Labels an axis of widths with the widths themselves, and shows the legend."""
     ax.set(xlabel="width", ylabel=ylabel, ylim=ylim)

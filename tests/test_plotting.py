@@ -93,6 +93,19 @@ def test_band(ax):
         np.testing.assert_allclose([y.min(), y.max()], mean[at] + 2 * deviation[at] * jnp.asarray([-1, 1]))
 
 
+def test_growth(ax):
+    values = jnp.asarray([[1.0, 2.0], [10.0, 30.0]])
+    plotting.growth(ax, [1, 4], values, ["a", "b"], theory=2 * values, xlabel="n", ylabel="work")
+    found = np.stack([line.get_ydata() for line in ax.lines])
+    np.testing.assert_array_equal(found, np.concatenate([values, 2 * values], axis=1).T)
+    assert [line.get_marker() for line in ax.lines] == ["o", "o", "None", "None"]
+    assert [line.get_linestyle() for line in ax.lines] == ["None", "None", "--", "--"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert ax.get_xscale() == ax.get_yscale() == "log" and list(ax.get_xticks()) == [1, 4]
+    plotting.growth(ax, np.arange(1.0, 9.0), np.ones((8, 1)), ["c"])
+    assert ax.lines[-1].get_marker() == "None" and ax.lines[-1].get_linestyle() == "-"
+
+
 def test_matrix(ax):
     kernel = jnp.arange(6.0).reshape(2, 3)
     image = plotting.matrix(ax, kernel, label="Θ", vmin=0, vmax=9)
