@@ -6,8 +6,7 @@ Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`,
 stay modules.
 """
 
-from . import datasets, exercises
-from ._lazy import lazy
+from . import _lazy, datasets, exercises
 from .activations import (
     Activation,
     abrelu,
@@ -83,5 +82,5 @@ from .structured import Explanation, structured
 from .timing import median_seconds
 from .training import Trajectory, cross_entropy, squared_loss, train
 
-plotting = lazy(f"{__name__}.plotting")  # with matplotlib
+plotting = _lazy.lazy(f"{__name__}.plotting")  # with matplotlib
 __version__ = "0.1.0"

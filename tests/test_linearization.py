@@ -20,9 +20,9 @@ def moved(params, scale, seed=7):
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_remainder_order(name):
-    """f − T_m is of order m + 1 in the step; where the step is halved it falls by 2^(m + 1), up to the next order."""
+    """f − T_m is of order m + 1 in the step: halved, it falls by 2^(m + 1), and what the next order adds is halved."""
     net, params, shape = case(name)
-    x, steps = examples(shape, 3), {0: 1e-5, 1: 1e-4, 2: 1e-3, 3: 2e-3}
+    x, steps = examples(shape, 3), {0: 1e-5, 1: 1e-4, 2: 1e-3, 3: 4e-3}
 
     @jax.jit
     def remainders(news):
@@ -31,9 +31,8 @@ def test_remainder_order(name):
         return [[jnp.linalg.norm(f_x(p, x) - t(p, x)) for p in ps] for t, ps in zip(expansions, news, strict=True)]
 
     errors = np.asarray(remainders([[moved(params, step / 2**k) for k in range(3)] for step in steps.values()]))
-    np.testing.assert_allclose(
-        np.log2(errors[:, :-1] / errors[:, 1:]), np.asarray([[1, 1], [2, 2], [3, 3], [4, 4]]), atol=0.05
-    )
+    first, second = np.log2(errors[:, :-1] / errors[:, 1:]).T
+    np.testing.assert_allclose(2 * second - first, [1, 2, 3, 4], atol=0.05)
 
 
 @all_networks
@@ -76,7 +75,7 @@ def test_scaled(name):
     x, new = examples(shape, 3), moved(params, 0.1)
     model = ntk.scaled(net.apply, params, 30)
     f0, f = (outputs(net.apply, p, x) for p in (params, new))
-    assert jnp.all(outputs(model, params, x) == 0)
+    assert jnp.max(jnp.abs(outputs(model, params, x))) < 1e-14 * jnp.max(jnp.abs(30 * f0))  # nothing but rounding
     assert relative_error(outputs(model, new, x), 30 * (f - f0)) < 1e-13
 
 
