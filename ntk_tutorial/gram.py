@@ -1,8 +1,9 @@
 """From a pair function (x1, x2) -> value to a matrix: the only place that knows about tiles, memory and devices.
 
 A pair function may come in two halves, `features(x)`, what depends on one example, and `combine(features1, features2)`;
-the features of all examples are then computed once, whatever the tiles. It may also say that it is `symmetric`,
-pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles of the upper triangle are computed.
+the features of all examples are then computed once, whatever the tiles, by `features_of_all(x)` where there is such a
+function, which is faster on many. It may also say that it is `symmetric`, pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles
+of the upper triangle are computed.
 """
 
 from __future__ import annotations
@@ -75,8 +76,9 @@ def gram(
 def _gram(pair, x1, x2, batch_size, symmetric):
     side = _tile_side(pair, x1, x2, batch_size)
     features, combine = _halves(pair, x1, x2, side)
-    features1 = jax.vmap(features)(x1)
-    features2 = features1 if symmetric else jax.vmap(features)(x2)
+    of_all = jax.vmap(features) if combine is pair else getattr(pair, "features_of_all", jax.vmap(features))
+    features1 = of_all(x1)
+    features2 = features1 if symmetric else of_all(x2)
     block = _over_all_pairs(combine)
     n1, n2 = len(x1), len(x2)
     if side is None or side >= max(n1, n2) or min(n1, n2) == 0:
