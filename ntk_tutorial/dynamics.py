@@ -231,6 +231,9 @@ def predict_ensemble(
     For the training points pass the training kernels in the places of the test kernels. With ntk_* = nngp_*, only the
     readout is trained, and t = ∞ is Gaussian process regression.
 
+    Cost: one eigendecomposition, O(n³); and O(m n (m + n)) for each time. Many times cost as much as a few tens, from
+    which the others follow, but not under `jit`.
+
     Raises:
         ValueError: as `predict`.
     """
@@ -245,19 +248,58 @@ def predict_ensemble(
             f"ntk_train, nngp_train, ntk_test_train, nngp_test_train and nngp_test have shapes {shapes}: "
             f"they must be (n, n), (n, n), (m, n), (m, n) and (m, m), rows being test points in all but the first two"
         )
-    modes, responses = _responses(ntk_train, len(y_train), ts, dynamics, ridge)
+    modes, responses = _responses(ntk_train, n, ts, dynamics, ridge)
+    responses = responses.reshape(-1, n)
     # In the basis of the modes, G = T diag(response) with T = Θ(X*, X) U; the rest is the same at all times.
-    to_test, y = _product(ntk_test_train, modes), _product(modes.T, y_train.reshape(n, -1))
-    within, across = _product(_product(modes.T, nngp_train), modes), _product(modes.T, nngp_test_train.T)
-
-    def at_one_time(response):
-        g = to_test * response[None]
-        half = _product(g, _product(within, g.T) / 2 - across)
-        return _product(g, y), nngp_test + half + half.T
-
-    mean, covariance = jax.lax.map(at_one_time, responses.reshape(-1, n))
+    to_test, across = _product(ntk_test_train, modes), _product(nngp_test_train, modes)
+    within, y = _product(_product(modes.T, nngp_train), modes), _product(modes.T, y_train.reshape(n, -1))
+    mean = _product(to_test, jnp.einsum("tm,mk->tmk", responses, y))
+    # How much each mode of G K Gᵀ, and K**, add to the covariance; K* Gᵀ lies between, by Cauchy and Schwarz.
+    sizes = jnp.linalg.norm(to_test, axis=0) * jnp.sqrt(jnp.maximum(jnp.diag(within), 0.0))
+    chosen, weights = _interpolation(responses * sizes[None], jnp.sqrt(jnp.trace(nngp_test)))
+    covariance = _covariances(responses[chosen], weights, to_test, within, across, nngp_test)
     shape = np.shape(ts)
     return EnsemblePrediction(mean.reshape(*shape, m, *y_train.shape[1:]), covariance.reshape(*shape, m, m))
+
+
+@jax.jit
+def _covariances(responses, weights, to_test, within, across, nngp_test):
+    def at_one_time(response):
+        g = to_test * response[None]
+        half = _product(_product(g, within) / 2 - across, g.T)
+        return nngp_test + half + half.T
+
+    covariances = jax.lax.map(at_one_time, responses)
+    return covariances if weights is None else jnp.tensordot(weights, covariances, 1, precision="highest")
+
+
+def _interpolation(functions: Float[Array, "times p"], constant: Float[Array, ""]) -> tuple[Array, Array | None]:
+    """A few of the times, and weights (times, few): sum(weights · values at these times) are the values at all times.
+
+    For sums of products of two of the functions, or of one and the constant, to rounding. Functions that decay alike
+    span few dimensions. The times are chosen by a pivoted QR decomposition: an interpolative decomposition [Cheng,
+    Gimbutas, Martinsson & Rokhlin 2005]. Without weights, the few are all: under `jit`, and where nothing is saved.
+    """
+    every = jnp.arange(len(functions))
+    if not is_concrete(functions):
+        return every, None
+    from scipy.linalg import qr, solve_triangular
+
+    rounding = 8 * float(jnp.finfo(functions.dtype).eps)
+    together = np.append(np.asarray(functions, float), np.full((len(functions), 1), float(constant)), axis=1)
+    together /= np.max(np.linalg.norm(together, axis=1), initial=np.finfo(float).tiny)
+    left, sizes, _ = np.linalg.svd(together, full_matrices=False)
+    basis = (left * sizes)[:, sizes > rounding]
+    # Products of random combinations span what all products span, as long as there are more than enough of them.
+    normal = np.random.default_rng(0).standard_normal((2, basis.shape[1], 4 * basis.shape[1]))
+    products = np.prod(basis @ normal, axis=0) / normal.shape[2] ** 0.5
+    factor, order = qr(products.T, mode="r", pivoting=True)
+    few = int(np.sum(np.abs(np.diag(factor)) > rounding))
+    if few == min(factor.shape):
+        return every, None
+    others = solve_triangular(factor[:few, :few], factor[:few, few:])
+    weights = np.concatenate([np.eye(few), others.T])[np.argsort(order)]
+    return jnp.asarray(order[:few]), jnp.asarray(weights, functions.dtype)
 
 
 def predict_infinite(

@@ -1,8 +1,9 @@
 """From a pair function (x1, x2) -> value to a matrix: the only place that knows about tiles, memory and devices.
 
 A pair function may come in two halves, `features(x)`, what depends on one example, and `combine(features1, features2)`;
-the features of all examples are then computed once, whatever the tiles. It may also say that it is `symmetric`,
-pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles of the upper triangle are computed.
+the features of all examples are then computed once, whatever the tiles, by `features_of_all(x)` where there is such a
+function, which is faster on many. It may also say that it is `symmetric`, pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles
+of the upper triangle are computed.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ def gram(
 @functools.partial(jax.jit, static_argnames=("batch_size", "symmetric"))
 def _gram(pair, x1, x2, batch_size, symmetric):
     features, combine, side, value = _plan(pair, x1, x2, batch_size)
-    features1 = jax.vmap(features)(x1)
-    features2 = features1 if symmetric else jax.vmap(features)(x2)
+    features1 = features(x1)
+    features2 = features1 if symmetric else features(x2)
     block = _over_all_pairs(combine)
     n1, n2 = len(x1), len(x2)
     if side is None or side >= max(n1, n2) or min(n1, n2) == 0:
@@ -93,34 +94,30 @@ def _gram(pair, x1, x2, batch_size, symmetric):
 
 
 def _plan(pair, x1, x2, batch_size: int | None):
-    """features, combine, the side of tiles (None: no tiles), and the shape of a value.
+    """features of a batch, combine, the side of tiles (None: no tiles), and the shape of a value.
 
     On CPUs, tiles that stay in the cache, if nothing is then computed twice. Where features are not known, or too
     many to keep them all, nothing is a feature and pair combines.
     """
-    one1, one2 = _one(x1), _one(x2)
     if hasattr(pair, "features"):
         # jit, for its cache: asking for a shape and computing then trace a function only once.
-        features, combine = jax.jit(pair.features, inline=True), jax.jit(pair.combine, inline=True)
-        half1, half2 = jax.eval_shape(features, one1), jax.eval_shape(features, one2)
-        value = jax.eval_shape(combine, half1, half2)
-        kept = len(x1) * _num_bytes(half1) + len(x2) * _num_bytes(half2)
-        others = x1.nbytes + x2.nbytes + len(x1) * len(x2) * _num_bytes(value)
+        features = getattr(pair, "features_of_all", jax.vmap(jax.jit(pair.features, inline=True)))
+        features, combine = jax.jit(features, inline=True), jax.jit(pair.combine, inline=True)
+        all1, all2 = jax.eval_shape(features, x1), jax.eval_shape(features, x2)
+        value = jax.eval_shape(combine, jax.tree.map(_one, all1), jax.tree.map(_one, all2))
+        others = x1.nbytes + x2.nbytes + len(x1) * len(x2) * value.size * value.dtype.itemsize
         on_cpu = jax.default_backend() == "cpu" and len(x1) and len(x2)
         cached = max(math.isqrt(CACHED // value.size), 16) if batch_size is None and on_cpu else batch_size
         for side in (cached, batch_size):
-            if kept <= (KEPT if side is None else max(16 * others, KEPT // 16)):
+            limit = KEPT if side is None else max(16 * others, KEPT // 16)
+            if sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((all1, all2))) <= limit:
                 return features, combine, side, value
     whole = jax.jit(lambda x1, x2: pair(x1, x2), inline=True)
-    return lambda x: x, whole, batch_size, jax.eval_shape(whole, one1, one2)
+    return lambda x: x, whole, batch_size, jax.eval_shape(whole, _one(x1), _one(x2))
 
 
 def _one(x):
     return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
-
-
-def _num_bytes(tree: PyTree) -> int:
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _over_all_pairs(combine):

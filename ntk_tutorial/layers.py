@@ -123,14 +123,14 @@ class Affine:
         """
         h = self.patches(h)
         h, delta = h.reshape(-1, h.shape[-1]), delta.reshape(len(delta), -1, delta.shape[-1])
-        w_scale, b_scale = self.scales(h.shape[-1])
-        h = w_scale * h
-        if self.b_std is not None:
-            h = jnp.concatenate([h, jnp.full_like(h[:, :1], b_scale)], axis=1)
         (num_positions, fan_in), (k, _, num_outputs) = h.shape, delta.shape
+        w_scale, b_scale = self.scales(fan_in)
         if num_positions**2 * (fan_in + k**2 * (num_outputs + 1)) <= k**2 * fan_in * num_outputs:
-            return h, delta
-        return (jnp.einsum("sc,aso->aco", h, delta, precision="highest"),)
+            constant = [] if self.b_std is None else [jnp.full_like(h[:, :1], b_scale)]
+            return jnp.concatenate([w_scale * h, *constant], axis=1), delta
+        gradient = w_scale * jnp.einsum("sc,aso->aco", h, delta, precision="highest")
+        constant = [] if self.b_std is None else [b_scale * jnp.sum(delta, axis=1, keepdims=True)]
+        return (jnp.concatenate([gradient, *constant], axis=1),)
 
     def ntk_combine(self, features1: tuple[Array, ...], features2: tuple[Array, ...]) -> Float[Array, "k k"]:
         """The layer's part of Θ(x1, x2), over all entries of W and b."""

@@ -26,7 +26,7 @@ def eigenmodes(kernel: Float[Array, "n n"]) -> Eigenmodes:
         ValueError: if the kernel is not square, symmetric, finite and positive semi-definite.
     """
     check_kernel_matrix(kernel, "kernel")
-    eigenvalues, eigenvectors = jnp.linalg.eigh((kernel + kernel.T) / 2)
+    eigenvalues, eigenvectors = jnp.linalg.eigh(kernel)  # which takes (Θ + Θᵀ) / 2
     check_positive(eigenvalues[::-1], "kernel")
     return Eigenmodes(jnp.maximum(eigenvalues[::-1], 0.0), eigenvectors[:, ::-1])
 

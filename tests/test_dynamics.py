@@ -11,6 +11,7 @@ import pytest
 from cases import case, draw, examples, outputs, relative_error
 
 import ntk_tutorial as ntk
+from ntk_tutorial.dynamics import _interpolation
 
 DYNAMICS = {
     "flow": ntk.gradient_flow(),
@@ -263,6 +264,43 @@ def test_ensemble_is_the_law_of_wide_networks():
     assert jnp.all(jnp.abs(mean - expected.mean[:, 0]) < 5 * error)
     variance, error = ntk.estimate((samples - mean[None]) ** 2)
     assert jnp.all(jnp.abs(variance - jnp.diag(expected.covariance)) < 5 * error)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+@all_dynamics
+def test_covariances_at_many_times_come_from_a_few(dynamics, ridge, dtype=jnp.float64, tolerance=1e-13):
+    """Outside of `jit`, where values can be looked at; from t = 0 to the end, and with a mode that the kernel lacks."""
+    _, _, y, *kernels = one_output()
+    theta, theta_across, _, nngp, across, nngp_test = (a.astype(dtype) for a in kernels)
+    twice = jnp.arange(6).at[5].set(0)  # an example that is there twice
+    theta, theta_across, nngp, across = theta[twice][:, twice], theta_across[:, twice], nngp[twice], across[:, twice]
+    data = theta, nngp[:, twice], y.astype(dtype)
+    ts = jnp.concatenate([jnp.zeros(1), jnp.geomspace(0.1, 1e9, 76), jnp.full(1, jnp.inf)]).reshape(2, 39)
+    test = {"ntk_test_train": theta_across, "nngp_test_train": across, "nngp_test": nngp_test, "ridge": ridge}
+    got = ntk.predict_ensemble(*data, ts, dynamics, **test)
+    expected = jax.jit(lambda: ntk.predict_ensemble(*data, ts, dynamics, **test))()
+    assert got.covariance.dtype == dtype and got.covariance.shape == (2, 39, 4, 4)
+    assert jnp.max(jnp.abs(got.covariance - expected.covariance)) < tolerance * jnp.max(nngp_test)
+    assert relative_error(got.mean, expected.mean) < tolerance
+
+
+@all_dynamics
+def test_covariances_at_many_times_in_float32(dynamics, float32):
+    test_covariances_at_many_times_come_from_a_few(dynamics, 0.1, jnp.float32, 1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "few"), [(jnp.float32, 50), (jnp.float64, 110)])
+def test_times_to_interpolate_from(dtype, few):
+    """Relaxations of 500 modes, over 8 decades of rates, at 200 times; and functions of which none is like another."""
+    rates, ts = jnp.geomspace(1e-6, 100, 500), jnp.geomspace(1e-3, 1e4, 200)
+    functions = (1 - jnp.exp(-rates[None] * ts[:, None])).astype(dtype)
+    chosen, weights = _interpolation(functions, jnp.asarray(3.0))
+    assert len(chosen) < few and weights.shape == (200, len(chosen)) and weights.dtype == dtype
+    for products in (functions[:, ::9, None] * functions[:, None, ::9], 3 * functions):
+        got = jnp.tensordot(weights, products[chosen], 1)
+        assert jnp.max(jnp.abs(got - products)) < 2000 * jnp.finfo(dtype).eps
+    chosen, weights = _interpolation(jnp.eye(7, 9), jnp.asarray(1.0))
+    assert weights is None and chosen.tolist() == list(range(7))
 
 
 def test_singular_kernels_have_an_end():
