@@ -151,18 +151,6 @@ class Conv(Affine):
         w = params["w"].reshape(-1, self.num_channels)  # a matrix product, since batches of networks have their own w
         return self.add_bias(params, w_scale * jnp.matmul(h, w, precision="highest"))
 
-    def convolve(self, params: Params, x: Float[Array, "*position channel"]) -> Float[Array, "*stop num_channels"]:
-        """`apply` by XLA's own convolution: faster on batches of examples, but not of networks, nor inside loops."""
-        for dim in range(len(self.filter_shape)):
-            x = self.windows.pad(x, dim, (dim,))
-        w_scale, _ = self.scales(math.prod(params["w"].shape[:-1]))
-        letters = "HW"[: len(self.filter_shape)]
-        z = jax.lax.conv_general_dilated(
-            x[None], params["w"], self.windows.strides, "VALID", precision="highest",
-            dimension_numbers=(f"N{letters}C", f"{letters}IO", f"N{letters}C"),
-        )[0]  # fmt: skip
-        return self.add_bias(params, w_scale * z)
-
     def kernel(self, state: KernelState) -> KernelState:
         stops = self.windows.stops(state.positions, self)
         return self.affine_kernel(state, stops, math.prod(self.filter_shape) * state.num_channels, self.num_channels)

@@ -11,7 +11,6 @@ outputs, p parameters, and a forward pass of F operations, the n x n kernel take
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import jax
@@ -79,20 +78,6 @@ class Layerwise:
 
     def features(self, x: Array) -> list[PyTree]:
         """For each layer that has parameters, in order, what its part of the kernel takes of one example."""
-        layers = zip(self._layers(), *self._signals(x, lambda layer: layer.apply), strict=True)
-        return [layer.ntk_features(params, h, delta) for (layer, params), h, delta in layers]
-
-    def features_of_all(self, x: Float[Array, "n *shape"]) -> list[PyTree]:
-        """`features` of many examples, all of them through convolutions at once."""
-        signals = functools.partial(self._signals, forward_of=lambda layer: getattr(layer, "convolve", layer.apply))
-        inputs, deltas = jax.vmap(signals)(x)
-        return [
-            _features_of_all(layer, params, h, delta)
-            for (layer, params), h, delta in zip(self._layers(), inputs, deltas, strict=True)
-        ]
-
-    def _signals(self, x: Array, forward_of: Callable[[Layer], Callable]) -> tuple[list[Array], list[Array]]:
-        """h and δ = ∂f/∂z of each layer that has parameters, where z = forward_of(layer)(params, h)."""
         check_output(self.net.apply, self.params, x)
         shapes = []
 
@@ -112,12 +97,13 @@ class Layerwise:
                 if not jax.tree.leaves(params):
                     return layer.apply(params, h)
                 inputs.append(h)
-                return forward_of(layer)(params, h) + next(remaining)
+                return layer.apply(params, h) + next(remaining)
 
             return walk(self.net, self.params, x, visit), inputs
 
         deltas, inputs = jax.jacrev(forward, has_aux=True)([jnp.zeros(z.shape, z.dtype) for z in shapes])
-        return inputs, deltas
+        layers = zip(self._layers(), inputs, deltas, strict=True)
+        return [layer.ntk_features(params, h, delta) for (layer, params), h, delta in layers]
 
     def combine(self, features1: list[PyTree], features2: list[PyTree]) -> Float[Array, "k k"]:
         layers = zip(self._layers(), features1, features2, strict=True)
@@ -125,12 +111,6 @@ class Layerwise:
 
     def _layers(self) -> list[tuple[Layer, PyTree]]:
         return [(layer, params) for layer, params in elementary(self.net, self.params) if jax.tree.leaves(params)]
-
-
-def _features_of_all(layer, params, h, delta):
-    if hasattr(layer, "convolve") and jax.default_backend() == "cpu":  # one example's patches stay in the cache
-        return jax.lax.map(lambda one: layer.ntk_features(params, *one), (h, delta))
-    return jax.vmap(layer.ntk_features, (None, 0, 0))(params, h, delta)
 
 
 def jacobian_contraction(f: NetworkFunction, params: PyTree) -> JacobianContraction:

@@ -1,9 +1,8 @@
 """From a pair function (x1, x2) -> value to a matrix: the only place that knows about tiles, memory and devices.
 
 A pair function may come in two halves, `features(x)`, what depends on one example, and `combine(features1, features2)`;
-the features of all examples are then computed once, whatever the tiles, by `features_of_all(x)` where there is such a
-function, which is faster on many. It may also say that it is `symmetric`, pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles
-of the upper triangle are computed.
+the features of all examples are then computed once, whatever the tiles. It may also say that it is `symmetric`,
+pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles of the upper triangle are computed.
 """
 
 from __future__ import annotations
@@ -101,8 +100,7 @@ def _plan(pair, x1, x2, batch_size: int | None):
     """
     if hasattr(pair, "features"):
         # jit, for its cache: asking for a shape and computing then trace a function only once.
-        features = getattr(pair, "features_of_all", jax.vmap(jax.jit(pair.features, inline=True)))
-        features, combine = jax.jit(features, inline=True), jax.jit(pair.combine, inline=True)
+        features, combine = jax.vmap(jax.jit(pair.features, inline=True)), jax.jit(pair.combine, inline=True)
         all1, all2 = jax.eval_shape(features, x1), jax.eval_shape(features, x2)
         value = jax.eval_shape(combine, jax.tree.map(_one, all1), jax.tree.map(_one, all2))
         others = x1.nbytes + x2.nbytes + len(x1) * len(x2) * value.size * value.dtype.itemsize
