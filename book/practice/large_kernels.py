@@ -485,8 +485,8 @@ assert "HIGHEST" in jax.jit(lambda x: ntk.gram(deep, x)).lower(x).as_text()
 # %% [markdown]
 # TF32 misses by $1.7 \cdot 10^{-4}$ where float32 misses by $1.7 \cdot 10^{-8}$, a factor of about $2^{13}$ for 13 bits;
 # bfloat16, with 7, by $1.2 \cdot 10^{-3}$. The package therefore asks for `precision="highest"` in all of its products,
-# as the last line verifies for one; in your own model you must ask: `jax.config.update("jax_default_matmul_precision",
-# "highest")`.
+# as the last line verifies for one; in your own model you must ask, by running it under
+# `jax.default_matmul_precision("highest")`.
 #
 # ## Many devices
 #
