@@ -47,6 +47,7 @@ class Residual:
         return [(self.branch, params[0]), (self.shortcut, params[1])]
 
     def walk(self, params: Params, x: Array, visit: Visit) -> Array:
+        """Through the branch, then the shortcut: see `walk`."""
         return walk(self.branch, params[0], x, visit) + walk(self.shortcut, params[1], x, visit)
 
     def apply(self, params: Params, x: Array) -> Array:
@@ -98,6 +99,7 @@ class Serial:
         return list(zip(self.layers, params, strict=True))
 
     def walk(self, params: Params, x: Array, visit: Visit) -> Array:
+        """Through the layers in order: see `walk`."""
         if len(params) != len(self.layers):
             raise ValueError(
                 f"params has {len(params)} entries for {len(self.layers)} layers: use those that init drew"

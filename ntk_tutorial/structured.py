@@ -78,10 +78,12 @@ class Program:
 
 
 def look_up(values: dict, read):
+    """The value of a variable, or of a literal, which carries its own."""
     return read.val if isinstance(read, Literal) else values[read]
 
 
 def trace(f, params: PyTree, x) -> Program:
+    """f(params, x) as a list of steps, functions called on the way taken apart into theirs."""
     leaves, structure = jax.tree.flatten(params)
     closed = jax.make_jaxpr(lambda leaves, x: f(structure.unflatten(leaves), x))(leaves, x)
     steps, constants = [], {}

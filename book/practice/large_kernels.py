@@ -176,10 +176,10 @@ print("ratios above 8 and 3:", times[0] > 8 * times[2], times[1] > 3 * times[2])
 assert times[0] > 8 * times[2] and times[1] > 3 * times[2]
 
 # %% [markdown]
-# Most of it is left. But layerwise needs a matrix that enters once, by one product. Here is a recurrent network whose
-# matrix is used twice; no single $h\,\delta^\top$ is its gradient. `ntk.structured` treats any function: it looks for
-# matrix products where it can, and contracts Jacobians elsewhere. With 64 outputs that is dear, $k^2$ inner products a
-# pair, while vector products need $k$ forward derivatives:
+# Of the 64 and the 7, more than 8 and 3 are left. But layerwise needs a matrix that enters once, by one product. Here is
+# a recurrent network whose matrix is used twice; no single $h\,\delta^\top$ is its gradient. `ntk.structured` treats any
+# function: it looks for matrix products where it can, and contracts Jacobians elsewhere. With 64 outputs that is dear,
+# $k^2$ inner products a pair, while vector products need $k$ forward derivatives:
 
 # %%
 def recurrent(params, x):
