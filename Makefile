@@ -7,6 +7,8 @@ SHOTS ?= _build/screenshots
 # The stored outputs were made on a CPU. (No comment behind a value: make would keep the spaces before it.)
 export JAX_PLATFORMS := cpu
 export UV_PYTHON_DOWNLOADS := never
+# Each of the many processes started here would compile all the libraries it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first Python that runs, is of a supported version and can make an environment; PYTHON=... overrides.
 CANDIDATES := python3.11 python3.12 python3.13 python3 python
