@@ -17,6 +17,11 @@ from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError
 
 MAX_RMS = 0.1  # of 255, over all pixels and channels; a changed letter gives about 1.8, a curve moved by 1 % about 8
 FIGURES = ("image/png", "image/jpeg")
+# Most of the time goes into compiling small programs. With these flags it takes a third less, here and in all processes
+# that tests start, the notebooks' kernels too. What chapters print must not depend on them: `make notebooks` has none.
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false", "--xla_backend_optimization_level=1"]
+).strip()
 ENVIRONMENT = dict(os.environ)  # as it is before any test changes it: what the notebooks' kernels get
 
 

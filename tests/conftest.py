@@ -1,7 +1,5 @@
 """The package is tested in float64, without silent broadcasting, on several CPU devices, its annotations checked."""
 
-import os
-
 import jax
 import jaxtyping
 import matplotlib
@@ -12,12 +10,9 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Nearly all of the time goes into compiling small programs: these settings cut it to a third.
+# Nearly all of the time goes into compiling small programs: with the flags in ../conftest.py, this cuts it to a third.
 jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_default_prng_impl", "unsafe_rbg")
-with pytest.MonkeyPatch.context() as patch:  # XLA reads its flags once, at its first program
-    patch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false")
-    jax.block_until_ready(jax.numpy.zeros(()) + 1)
 matplotlib.use("Agg")
 
 with jaxtyping.install_import_hook("ntk_tutorial", "beartype.beartype"):
