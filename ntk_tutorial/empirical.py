@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, PyTree
 from ._checks import check_finite, check_floating, check_output, check_params
 from ._lazy import lazy
 from ._pytree import traced
+from .convolutions import Conv
 from .layers import Layer
 from .networks import Serial, elementary, walk
 from .structured import Structured, structured
@@ -72,6 +73,11 @@ class Layerwise:
     net: Layer
     params: PyTree
     symmetric = True
+
+    @property
+    def large(self) -> bool:
+        """Whether images are taken apart into patches, which are larger than all else."""
+        return any(isinstance(layer, Conv) for layer, _ in self._layers())
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
         return self.combine(self.features(x1), self.features(x2))

@@ -2,7 +2,8 @@
 
 A pair function may come in two halves, `features(x)`, what depends on one example, and `combine(features1, features2)`;
 the features of all examples are then computed once, whatever the tiles. It may also say that it is `symmetric`,
-pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles of the upper triangle are computed.
+pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles of the upper triangle are computed; and that it is `large`, which is about
+arrays on the way to the features: a CPU, whose cache holds those of one example, then takes one after another.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, PyTree
 
@@ -22,7 +24,8 @@ from ._checks import check_finite, check_floating, check_same_example_shape, is_
 from ._pytree import as_pytree
 
 PairFunction = Callable[[Array, Array], Array]
-CACHED = 2**15  # values in a tile small enough for a CPU to keep all layers of it in its cache
+CACHED = 2**21  # bytes of the largest array on the way to a tile that a CPU keeps in its cache, layer after layer
+WIDEST = 256  # examples on a side of such a tile; more save nothing
 KEPT = 2**30  # bytes of features that are kept for all examples where no batch_size asks for less
 
 
@@ -86,6 +89,7 @@ def _gram(pair, x1, x2, batch_size, symmetric):
     def add_tile(t, matrix):
         i, j = corners[t]
         tile = block(_rows(features1, i, min(side, n1)), _rows(features2, j, min(side, n2)))
+        tile = jax.lax.optimization_barrier(tile)  # or XLA would compute its last layer once for each of both places
         matrix = _put(matrix, tile, i, j)
         return _put(matrix, _transpose(tile), j, i) if symmetric else matrix
 
@@ -99,19 +103,31 @@ def _plan(pair, x1, x2, batch_size: int | None):
     many to keep them all, nothing is a feature and pair combines.
     """
     if hasattr(pair, "features"):
+        on_cpu = jax.default_backend() == "cpu"
         # jit, for its cache: asking for a shape and computing then trace a function only once.
-        features, combine = jax.vmap(jax.jit(pair.features, inline=True)), jax.jit(pair.combine, inline=True)
+        features, combine = jax.jit(pair.features, inline=True), jax.jit(pair.combine, inline=True)
+        one_by_one = on_cpu and getattr(pair, "large", False)
+        features = functools.partial(jax.lax.map, features) if one_by_one else jax.vmap(features)
         all1, all2 = jax.eval_shape(features, x1), jax.eval_shape(features, x2)
-        value = jax.eval_shape(combine, jax.tree.map(_one, all1), jax.tree.map(_one, all2))
+        steps, value = jax.make_jaxpr(combine, return_shape=True)(*jax.tree.map(_one, (all1, all2)))
         others = x1.nbytes + x2.nbytes + len(x1) * len(x2) * value.size * value.dtype.itemsize
-        on_cpu = jax.default_backend() == "cpu" and len(x1) and len(x2)
-        cached = max(math.isqrt(CACHED // value.size), 16) if batch_size is None and on_cpu else batch_size
+        in_cache = batch_size is None and on_cpu and len(x1) and len(x2)
+        cached = _side_in_cache(steps, max(len(x1), len(x2))) if in_cache else batch_size
         for side in (cached, batch_size):
             limit = KEPT if side is None else max(16 * others, KEPT // 16)
             if sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((all1, all2))) <= limit:
                 return features, combine, side, value
     whole = jax.jit(lambda x1, x2: pair(x1, x2), inline=True)
     return lambda x: x, whole, batch_size, jax.eval_shape(whole, _one(x1), _one(x2))
+
+
+def _side_in_cache(steps: ClosedJaxpr, num_examples: int) -> int:
+    """The side of equal tiles whose largest array stays in the cache, where `steps` combine a single pair."""
+    arrays = [v.aval for eqn in steps.eqns for v in eqn.outvars]
+    largest = max((math.prod(a.shape) * a.dtype.itemsize for a in arrays), default=0)
+    side = min(max(math.isqrt(CACHED // max(largest, 1)), 1), WIDEST)
+    side = math.ceil(num_examples / math.ceil(num_examples / side))
+    return side if side < 16 else 16 * math.ceil(side / 16)  # whole vector registers
 
 
 def _one(x):
