@@ -419,7 +419,7 @@ def _responses(ntk_train, num_train, ts, dynamics, ridge) -> tuple[Float[Array, 
         return jnp.where(jnp.isinf(t), jnp.where(present, 1.0 / jnp.where(present, rates, 1.0), 0.0), finite)
 
     times = jnp.asarray(ts, rates.dtype)
-    responses = jax.vmap(response)(times.reshape(-1)).reshape(*times.shape, -1) / num_train
+    responses = jax.vmap(response)(times.reshape(-1)).reshape(*times.shape, len(rates)) / num_train
     return eigenvectors, responses
 
 

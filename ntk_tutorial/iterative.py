@@ -90,7 +90,9 @@ def _reopened(kernel):
     return np.memmap(kernel.filename, kernel.dtype, "r", kernel.offset, kernel.shape)
 
 
+@functools.partial(jax.jit, static_argnames="batch_size")
 def _symmetric_product(pair, x, v, *, batch_size):
+    """K(x, x) v, by the tiles on and above the diagonal."""
     x_blocks, v_blocks = _blocked(x, batch_size, jnp.broadcast_to), _blocked(v, batch_size, _zeros)
 
     def add(out, ij):

@@ -79,6 +79,13 @@ NETWORKS = {  # name: (width -> network, shape of one example)
         ]),
         (3, 2),
     ),
+    "attention, standard": (
+        lambda width: ntk.Serial([
+            ntk.SelfAttention(width, width, width, 1, 0.9, 1.2, 1.1, 0.9, b_std=0.3, parameterization="standard"),
+            ntk.Elementwise(ntk.erf), ntk.Flatten(), ntk.Dense(2, b_std=0.1, parameterization="standard"),
+        ]),
+        (3, 2),
+    ),
 }  # fmt: skip
 
 KINKED = {

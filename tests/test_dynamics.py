@@ -446,3 +446,12 @@ def test_predict_infinite_is_predict_ensemble_with_its_kernels():
     got = ntk.predict_infinite(net, x[:4], y, 2.0, x_test=x[4:])
     np.testing.assert_allclose(got.mean, expected.mean)
     np.testing.assert_allclose(got.covariance, expected.covariance)
+
+
+def test_no_times_give_no_outputs():
+    theta, y = jnp.eye(3), jnp.ones((3, 2))
+    train, test = ntk.predict(theta, y, jnp.zeros(0), ntk_test_train=theta[:1])
+    mean, covariance = ntk.predict_ensemble(
+        theta, theta, y, jnp.zeros(0), ntk_test_train=theta[:1], nngp_test_train=theta[:1], nngp_test=theta[:1, :1]
+    )
+    assert train.shape == (0, 3, 2) and test.shape == mean.shape == (0, 1, 2) and covariance.shape == (0, 1, 1)

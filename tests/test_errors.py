@@ -97,6 +97,7 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: ntk.SelfAttention(4, 0, 4), ValueError, r"must be positive"),
     (lambda: ntk.SelfAttention(4, 4, 4, key_std=-1.0), ValueError, r"cannot be negative"),
     (lambda: ntk.SelfAttention(4, 4, 4, mechanism="relu"), ValueError, r"\"softmax\" or \"identity\", got 'relu'"),
+    (lambda: ntk.SelfAttention(4, 4, 4, parameterization="mup"), ValueError, r"\"ntk\" or \"standard\", got 'mup'"),
     (lambda: ntk.SelfAttention(4, 4, 4).init(KEY, (3,)), ValueError, r"got a vector.*before Flatten"),
     (
         lambda: ntk.SelfAttention(4, 4, 4).apply(ntk.SelfAttention(4, 4, 4).init(KEY, (3, 2))[0], X),
