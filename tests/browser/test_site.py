@@ -38,7 +38,8 @@ for (const element of document.querySelectorAll('*')) {
   if (element.childElementCount || !element.innerText) continue;
   if (seen.has(look)) element.dataset.alike = ''; else seen.add(look);
 }
-document.head.insertAdjacentHTML('beforeend', '<style>[data-alike] { visibility: hidden !important; }</style>')
+document.getElementById('hide-alike') || document.head.insertAdjacentHTML(
+    'beforeend', '<style id="hide-alike">[data-alike] { visibility: hidden !important; }</style>')
 """
 PAGES = [*sorted(f"book/{path.stem}.html" for path in (pages.ROOT / "book").glob("*.md")),
          *(f"book/{path.parent.name}/{path.stem}.html" for path in chapters())]  # fmt: skip
