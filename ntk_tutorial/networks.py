@@ -153,15 +153,27 @@ def _through_all(block: list[Step], state: KernelState, times: int) -> KernelSta
     fields = KernelState._fields[:4]
     for rest in reversed(range(times)):
         before, state = state, through(state)
-        like_before = jax.tree.map(jnp.shape, before[:4]) == jax.tree.map(jnp.shape, state[:4])
-        if rest > 1 and like_before and before[4:] == state[4:]:
+        if rest > 1 and _alike(block, before, state):
 
             def step(arrays, _, state=state):
                 return through(state._replace(**dict(zip(fields, arrays, strict=True))))[:4], None
 
-            arrays, _ = jax.lax.scan(step, state[:4], length=rest)
+            arrays, _ = jax.lax.scan(step, before[:4], length=rest + 1)
             return state._replace(**dict(zip(fields, arrays, strict=True)))
     return state
+
+
+def _alike(block: list[Step], first: KernelState, second: KernelState) -> bool:
+    """Whether `block` does the same to both. Its layers say themselves what is read after them."""
+    first = first._replace(needs=second.needs)
+    if not any(_counts_channels(layer) for layer, _ in block):
+        first = first._replace(num_channels=second.num_channels)
+    return jax.tree.map(jnp.shape, first[:4]) == jax.tree.map(jnp.shape, second[:4]) and first[4:] == second[4:]
+
+
+def _counts_channels(layer: Layer) -> bool:
+    parts = (*getattr(layer, "layers", ()), getattr(layer, "branch", None), getattr(layer, "shortcut", None))
+    return getattr(layer, "parameterization", None) == "standard" or any(map(_counts_channels, filter(None, parts)))
 
 
 def walk(layer: Layer, params: Params, x: Array, visit: Visit) -> Array:
