@@ -23,7 +23,7 @@ from ._pytree import traced
 from .convolutions import Conv
 from .layers import Layer
 from .networks import Serial, elementary, walk
-from .structured import Structured, structured
+from .structured import Structured, structured, vector_products
 
 lx = lazy("lineax")
 NetworkFunction = Callable[[PyTree, Array], Array]
@@ -61,9 +61,7 @@ class NtkVectorProducts:
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
         check_output(self.f, self.params, x1)
-        f_x2, vjp = jax.vjp(lambda params: self.f(params, x2), self.params)
-        _, jvp = jax.linearize(lambda params: self.f(params, x1), self.params)
-        return jax.vmap(lambda row: jvp(*vjp(row)), out_axes=1)(jnp.eye(len(f_x2), dtype=f_x2.dtype))
+        return vector_products(self.f, self.params, x1, x2)
 
 
 @traced("params")

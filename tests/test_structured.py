@@ -11,8 +11,8 @@ from cases import all_networks, case, examples, relative_error
 
 import ntk_tutorial as ntk
 
-PRODUCT, CONVOLUTION, ADDITION, SCALE, JACOBIAN, NONE = (
-    "matrix product", "convolution", "addition", "scale", "Jacobian", "none",
+PRODUCT, CONVOLUTION, ADDITION, SCALE, JACOBIAN, VECTOR, NONE = (
+    "matrix product", "convolution", "addition", "scale", "Jacobian", "vector products", "none",
 )  # fmt: skip
 
 
@@ -135,6 +135,14 @@ def custom(p, x):
     return clipped(h @ p["v"]) * 2
 
 
+def used_twice(p, x):
+    return p["w"] @ jnp.tanh(p["w"] @ x + p["b"])
+
+
+def used_twice_and_clipped(p, x):
+    return clipped(used_twice(p, x))
+
+
 def factors(p, x):
     """A product of two parameters, a learned scalar, a slice, a difference from a constant, a complex detour."""
     h = x @ (p["a"] @ p["b"])
@@ -189,6 +197,14 @@ HAND_WRITTEN = {  # name: (f, shape of one example, {parameter: (shape, rule)})
     "rnn, unrolled": (unrolled_rnn, (3, 4), {
         "inner": ((40, 40), JACOBIAN), "outer": ((40, 4), JACOBIAN), "readout": ((2, 40), PRODUCT),
     }),
+    "rnn by scan, many outputs": (scan_rnn, (3, 4), {
+        "inner": ((20, 20), VECTOR), "outer": ((20, 4), VECTOR), "readout": ((40, 20), PRODUCT),
+    }),
+    "rnn, unrolled, many outputs": (unrolled_rnn, (3, 4), {
+        "inner": ((40, 40), VECTOR), "outer": ((40, 4), VECTOR), "readout": ((40, 40), PRODUCT),
+    }),
+    "used twice, many outputs": (used_twice, (20,), {"w": ((20, 20), VECTOR), "b": ((20,), ADDITION)}),
+    "no forward derivative": (used_twice_and_clipped, (20,), {"w": ((20, 20), JACOBIAN), "b": ((20,), ADDITION)}),
     "embedding": (embedding, (5,), {
         "table": ((9, 8), JACOBIAN), "position": ((5, 8), ADDITION), "w": ((40, 2), PRODUCT),
     }),
