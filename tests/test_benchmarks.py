@@ -108,6 +108,11 @@ def test_the_tables_show_misses_and_distances():
     assert "| 2 | 1 | **2.0** | ≥ 3 |" in rows[0] and "| 2 | 1 | 3.0 | ≥ 3 |" in rows[1]
     assert "| 1e-05 | 2.0 | 0.1 |" in rows[0], "5e10 operations take half a second at 1e11 a second"
     assert "| n | 1, 2, 4 | 1, 4, 16 | 2.00 ± 0.00 | 2.00 |" in rows[2]
+    assert "and why" not in text
+    for workload in workloads.WORKLOADS:
+        far = {"machine": MACHINE, "workloads": {workload.name: {**line, "flops": 1e10}}, "growth": {}}
+        explained = report.WHY.get(workload.kind, report.UNEXPECTED)
+        assert f"- **kernel.** {explained}" in report.markdown(far), "it takes 10 times 1e10 operations' time"
 
 
 def test_different_results_are_refused(tmp_path):
