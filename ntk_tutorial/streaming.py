@@ -145,9 +145,9 @@ class Tile:
     def __init__(self, pair, x1, x2, size: int):
         self.size, self.programs = size, {}
         memory = self.program(pair, x1[:size], x2[:size]).memory_analysis()
-        # What XLA knows of; a copy of the tile, transposed or made symmetric; as much again for what allocator and
-        # compiler keep.
-        copies = 4 * memory.output_size_in_bytes
+        # What XLA knows of; a copy of the tile, transposed or made symmetric; and for what allocator and compiler keep,
+        # which differs from run to run, twice as much again.
+        copies = 6 * memory.output_size_in_bytes
         self.bytes_needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + copies
 
     def program(self, pair, a, b):
