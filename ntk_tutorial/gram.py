@@ -89,7 +89,6 @@ def _gram(pair, x1, x2, batch_size, symmetric):
     def add_tile(t, matrix):
         i, j = corners[t]
         tile = block(_rows(features1, i, min(side, n1)), _rows(features2, j, min(side, n2)))
-        tile = jax.lax.optimization_barrier(tile)  # or XLA would compute its last layer once for each of both places
         matrix = _put(matrix, tile, i, j)
         return _put(matrix, _transpose(tile), j, i) if symmetric else matrix
 
