@@ -20,8 +20,8 @@ UNEXPECTED = "Not known; on an idle machine with two cores it was nearer."
 WHY = {  # by kind of workload; measured once, on an idle machine
     "infinite_fc": """\
 Beside the product of the inputs all work is on single entries: two roots, a division and two polynomials a layer, 5 to
-8 ns of CPU where the formula's 30 operations at the rate of matrix products take 0.3 ns. XLA makes q and Θ of a layer in
-separate passes, which both evaluate what they share. Two threads take more than one: 0.16 CPU s against 0.11 for
+8 ns of CPU where the formula's 30 operations at the rate of matrix products take 0.3 ns. XLA makes q and Θ of a layer
+in separate passes, which both evaluate what they share. Two threads take more than one: 0.16 CPU s against 0.11 for
 ReLU.""",
     "infinite_conv": """\
 No part of the work is a matrix product, whose rate the limit supposes: entries are taken one by one, as without

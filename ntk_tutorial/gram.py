@@ -124,7 +124,7 @@ def _side_in_cache(steps: ClosedJaxpr, num_examples: int) -> int:
     """The side of equal tiles whose largest array stays in the cache, where `steps` combine a single pair."""
     arrays = [v.aval for eqn in steps.eqns for v in eqn.outvars]
     largest = max((math.prod(a.shape) * a.dtype.itemsize for a in arrays), default=0)
-    side = min(max(math.isqrt(CACHED // max(largest, 1)), 1), WIDEST)
+    side = min(max(math.isqrt(CACHED // max(largest, 1)), 2), WIDEST)
     side = math.ceil(num_examples / math.ceil(num_examples / side))
     return side if side < 16 else 16 * math.ceil(side / 16)  # whole vector registers
 

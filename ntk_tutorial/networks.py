@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._pytree import traced
@@ -171,7 +170,11 @@ def _alike(block: list[Step], first: KernelState, second: KernelState) -> bool:
     first = first._replace(needs=second.needs)
     if not any(_counts_channels(layer) for layer, _ in block):
         first = first._replace(num_channels=second.num_channels)
-    return jax.tree.map(jnp.shape, first[:4]) == jax.tree.map(jnp.shape, second[:4]) and first[4:] == second[4:]
+
+    def types(state):
+        return jax.tree.map(lambda a: (a.shape, a.dtype), state[:4])
+
+    return types(first) == types(second) and first[4:] == second[4:]
 
 
 def _counts_channels(layer: Layer) -> bool:
