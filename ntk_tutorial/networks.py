@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ._pytree import traced
 from .activations import Activation
 from .convolutions import Conv, GlobalAvgPool, GlobalPool, LocalPool, Padding
-from .kernel_state import OUTPUT, Entries, KernelState, Needs, Shape, input_state
+from .kernel_state import OUTPUT, KernelState, Needs, Shape, input_state
 from .layers import Dense, Elementwise, Flatten, Identity, Layer, Parameterization, Params, needs_before, propagate
 
 Visit = Callable[[Layer, Params, Array], Array]
@@ -114,10 +114,7 @@ class Serial:
         return self._needs(after)[0]
 
     def kernel(self, state: KernelState) -> KernelState:
-        needs = self._needs(state.needs)[1:]
-        if state.positions == ():  # with all variances, which cost nothing here, the last layer is like those before it
-            needs = [after._replace(variance=Entries.EQUAL) for after in needs]
-        steps = list(zip(self.layers, needs, strict=True))
+        steps = list(zip(self.layers, self._needs(state.needs)[1:], strict=True))
         for block, times in _repeats(steps):
             state = _through_all(block, state, times)
         return state
