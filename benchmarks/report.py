@@ -19,7 +19,7 @@ FAR = 3  # times the limit: what takes longer is explained
 UNEXPECTED = "Not known; on an idle machine with two cores it was nearer."
 WHY = {  # by kind of workload; measured once, on an idle machine
     "infinite_fc": """\
-Beside the product of the inputs all work is on single entries: two roots, a division and two polynomials a layer, 5 to
+Beside the product of the inputs all work is on single entries: roots, divisions and polynomials, a layer in 5 to
 8 ns of CPU where the formula's 30 operations at the rate of matrix products take 0.3 ns. XLA makes q and Θ of a layer
 in separate passes, which both evaluate what they share. Two threads take more than one: 0.16 CPU s against 0.11 for
 ReLU.""",

@@ -374,18 +374,29 @@ def plan(f, params: PyTree, x) -> Plan:
             jacobians.append(leaf)
         operations = 0 if not uses else by_jacobian if product is None else product.cost(k)
         rows.append(Row(jax.tree_util.keystr(path), np.shape(value), rule, reason, operations, by_jacobian))
-    others = [leaf for leaf in jacobians if rows[leaf].rule == "Jacobian"]
-    by_jacobian = sum(rows[leaf].operations for leaf in others)
-    by_products = 2 * k * sum(_operations(step.eqn) for step in program.steps)  # ẇ h and w ḣ where f has w h
-    if by_products >= by_jacobian:
-        others = []
-    for leaf in others:
-        path, shape, _, reason, operations, _ = rows[leaf]
-        reason += f"; {k} forward derivatives take less than {k}² products of gradients"
-        share = round(by_products * operations / by_jacobian)
-        rows[leaf] = Row(path, shape, "vector products", reason, share, operations)
+    others = _with_vector_products(program, rows, k)
     jacobians = [leaf for leaf in jacobians if leaf not in others]
     return Plan(program, products, jacobians, others, Explanation(rows, k))
+
+
+def _with_vector_products(program: Program, rows: list[Row], k: int) -> list[int]:
+    """The leaves left to Jacobians, if k forward derivatives of f take fewer operations for all of them together.
+
+    What is done with them, and why, is then changed in `rows`.
+    """
+    leaves = [leaf for leaf, row in enumerate(rows) if row.rule == "Jacobian"]
+    by_jacobian = sum(rows[leaf].operations for leaf in leaves)
+    by_products = 2 * k * sum(_operations(step.eqn) for step in program.steps)  # ẇ h and w ḣ where f has w h
+    if by_products >= by_jacobian:
+        return []
+    for leaf in leaves:
+        row = rows[leaf]
+        rows[leaf] = row._replace(
+            rule="vector products",
+            reason=f"{row.reason}; {k} forward derivatives take less than {k}² products of gradients",
+            operations=round(by_products * row.operations / by_jacobian),
+        )
+    return leaves
 
 
 def _operations(eqn: JaxprEqn) -> int | float:
