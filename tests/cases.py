@@ -41,13 +41,6 @@ NETWORKS = {  # name: (width -> network, shape of one example)
         lambda width: ntk.Serial([ntk.Dense(width, b_std=0.5), ntk.Elementwise(ntk.erf), ntk.Flatten(), ntk.Dense(2)]),
         (4, 2),
     ),
-    "shared, standard": (
-        lambda width: ntk.Serial([
-            ntk.Dense(width, b_std=0.5, parameterization="standard"), ntk.Elementwise(ntk.erf), ntk.Flatten(),
-            ntk.Dense(2, b_std=0.1, parameterization="standard"),
-        ]),
-        (4, 2),
-    ),
     "convolutions, flattened": (
         lambda width: ntk.cnn(width, 2, 2, ntk.erf, strides=(2, 1), pooling=False, w_std=1.4, b_std=0.3),
         (4, 3, 2),
