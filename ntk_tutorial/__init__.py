@@ -80,7 +80,7 @@ from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
 from .streaming import stream_gram
 from .structured import Explanation, structured
 from .timing import median_seconds
-from .training import Trajectory, cross_entropy, squared_loss, train
+from .training import Arrival, Trajectory, cross_entropy, hinge, squared_loss, train, train_until
 
 plotting = _lazy.lazy(f"{__name__}.plotting")  # with matplotlib
 __version__ = "0.1.0"

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from tqdm import tqdm
 
 from ._checks import check_finite, is_concrete
@@ -32,6 +32,17 @@ def squared_loss(f: Float[Array, "n *outputs"], y: Float[Array, "n *outputs"]) -
 def cross_entropy(f: Float[Array, "n k"], y: Float[Array, "n k"]) -> Float[Array, ""]:
     """The mean over examples of −Σ_k y_k log softmax(f)_k, for one-hot or soft labels y."""
     return jnp.mean(optax.softmax_cross_entropy(f, y))
+
+
+def hinge(f: Float[Array, "n *outputs"], y: Float[Array, "n *outputs"], *, sharpness: float = 20.0) -> Float[Array, ""]:
+    """The mean over examples of log(1 + exp(β (1 − y f))) / β, y = ±1: max(0, 1 − y f) with its kink rounded off.
+
+    Args:
+        sharpness: β. The value of 20 is that of the public code of Geiger et al. 2020.
+    """
+    if f.shape != y.shape:
+        raise ValueError(f"outputs have shape {f.shape} and labels {y.shape}: they must agree, with no broadcasting")
+    return jnp.sum(jax.nn.softplus(sharpness * (1 - y * f))) / (sharpness * len(y))
 
 
 class Trajectory(NamedTuple):
@@ -103,6 +114,69 @@ def train(
     return _descend(f, params0, x, y, moments, optimizer, loss, record, batch_size, key, progress)
 
 
+class Arrival(NamedTuple):
+    """Where `train_until` ended.
+
+    Attributes:
+        t: the time.
+        params: the parameters there.
+        reached: whether the condition holds there; False where the steps, or the time, ran out before.
+        num_steps: of the integrator, those it took back included.
+    """
+
+    t: Float[Array, ""]
+    params: PyTree
+    reached: Bool[Array, ""]
+    num_steps: Int[Array, ""]
+
+
+def train_until(
+    f: Callable[[PyTree, Array], Array],
+    params0: PyTree,
+    x: Float[Array, "n *shape"],
+    y: Array,
+    until: Callable[[PyTree], Array],
+    flow: GradientFlow | None = None,
+    *,
+    loss: Loss = squared_loss,
+    t_max: Any = jnp.inf,
+) -> Arrival:
+    """Gradient flow of f(params, x) on (x, y) from params0, to the first step of the integrator where `until` holds.
+
+    For flows whose duration is not known in advance: until all margins are reached, until a kernel has changed so much.
+    Under `jax.vmap` all networks take as many steps as the slowest: vmap over seeds, not over very different settings.
+
+    Args:
+        f, params0, x, y, loss: as in `train`.
+        until: params -> whether to stop. It is looked at after each step, so the end is late by up to one step: by a
+            few per cent of the displacement θ − θ₀, or of t.
+        flow: accuracy, and the largest number of steps; None is `gradient_flow(rtol=1e-3, max_steps=10_000)`. The
+            solver is of third order (Bogacki–Shampine), for kinks as those of ReLU spoil higher ones.
+        t_max: give up at that time.
+
+    Raises:
+        ValueError: if data are not finite or of unequal number. Too few steps raise nothing: see `reached`.
+    """
+    x, y = jnp.asarray(x), jnp.asarray(y)
+    check_finite(x=x, y=y, params0=params0)
+    if len(x) != len(y):
+        raise ValueError(f"x holds {len(x)} examples and y {len(y)} targets: they must agree")
+    flow = GradientFlow(rtol=1e-3, max_steps=10_000) if flow is None else flow
+    return _flow_until(as_pytree(f), params0, x, y, as_pytree(until), jnp.asarray(t_max, float), flow, loss)
+
+
+@functools.partial(jax.jit, static_argnames=("flow", "loss"))
+def _flow_until(f, params0, x, y, until, t_max, flow, loss):
+    solution, params = _integrate(
+        f, params0, x, y, flow, loss, diffrax.Bosh3(),
+        t1=t_max,
+        event=lambda at: diffrax.Event(at(lambda t, params, data: jnp.all(until(params)))),
+        throw=False,
+    )  # fmt: skip
+    reached = solution.result == diffrax.RESULTS.event_occurred
+    return Arrival(solution.ts[-1][0], params, reached, solution.stats["num_steps"])
+
+
 def _sgd(dynamics: HeavyBall) -> optax.GradientTransformation:
     settings = (dynamics.learning_rate, dynamics.momentum)
     if any(isinstance(setting, jax.core.Tracer) for setting in settings):
@@ -141,8 +215,34 @@ def _observe(f, x, y, loss, record, params):
 
 @functools.partial(jax.jit, static_argnames=("flow", "loss", "record", "progress"))
 def _flow(f, params0, x, y, ts, flow, loss, record, progress):
-    """Integrates the displacement u = θ − θ₀, so that its error is held against its own size, not against that of θ."""
+    def observe(t, params, data):
+        return _observe(f, *data, loss, record, params)
+
+    def leaves(*args):  # diffrax saves arrays only, where a record may hold empty tuples
+        return jax.tree.leaves(observe(*args))
+
+    solution, params = _integrate(
+        f, params0, x, y, flow, loss, diffrax.Tsit5(),
+        t1=ts[-1],
+        save=lambda at: [diffrax.SubSaveAt(ts=ts, fn=at(leaves))],
+        progress_meter=diffrax.TqdmProgressMeter() if progress else diffrax.NoProgressMeter(),
+    )  # fmt: skip
+    structure = jax.tree.structure(jax.eval_shape(observe, 0.0, params0, (x, y)))
+    return Trajectory(ts, *jax.tree.unflatten(structure, solution.ys[0]), params)
+
+
+def _integrate(f, params0, x, y, flow, loss, solver, *, save=lambda at: [], event=None, **settings):
+    """Integrates the displacement u = θ − θ₀, so that its error is held against its own size, not against that of θ.
+
+    `save(at)` and `event(at)` are told how to turn a function of (t, θ, (x, y)) into one of the solver's state.
+
+    Returns:
+        diffrax's solution, with u at the end behind all that was to be saved, and θ at the end.
+    """
     flat0, unravel = ravel_pytree(params0)
+
+    def at(function):
+        return lambda t, u, data, **_: function(t, unravel(flat0 + u), data)
 
     def outputs(u, x):
         return jax.vmap(f, (None, 0))(unravel(flat0 + u), x)
@@ -151,29 +251,22 @@ def _flow(f, params0, x, y, ts, flow, loss, record, progress):
         x, y = data
         return -jax.grad(lambda u: loss(outputs(u, x), y))(u)
 
-    def observe(t, u, data):
-        return _observe(f, *data, loss, record, unravel(flat0 + u))
-
-    def leaves(*args):  # diffrax saves arrays only, where a record may hold empty tuples
-        return jax.tree.leaves(observe(*args))
-
     start = jnp.zeros_like(flat0)
     atol = flow.rtol * _displacement_scale(lambda u: outputs(u, x), velocity(0.0, start, (x, y)), start)
-    seen, last = diffrax.diffeqsolve(
+    solution = diffrax.diffeqsolve(
         diffrax.ODETerm(velocity),
-        diffrax.Tsit5(),
+        solver,
         t0=0.0,
-        t1=ts[-1],
         dt0=None,
         y0=start,
         args=(x, y),
-        saveat=diffrax.SaveAt(subs=[diffrax.SubSaveAt(ts=ts, fn=leaves), diffrax.SubSaveAt(t1=True)]),
+        saveat=diffrax.SaveAt(subs=[*save(at), diffrax.SubSaveAt(t1=True)]),
         stepsize_controller=diffrax.PIDController(rtol=flow.rtol, atol=atol),
         max_steps=flow.max_steps,
-        progress_meter=diffrax.TqdmProgressMeter() if progress else diffrax.NoProgressMeter(),
-    ).ys
-    structure = jax.tree.structure(jax.eval_shape(observe, 0.0, start, (x, y)))
-    return Trajectory(ts, *jax.tree.unflatten(structure, seen), unravel(flat0 + last[0]))
+        event=None if event is None else event(at),
+        **settings,
+    )
+    return solution, unravel(flat0 + solution.ys[-1][0])
 
 
 def _displacement_scale(outputs, gradient, start):

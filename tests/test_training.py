@@ -224,3 +224,55 @@ def test_losses():
         net.apply, params, x, labels, ntk.gradient_descent(1.0), steps=[0, 100], loss=ntk.cross_entropy
     ).loss
     assert got[1] < 0.5 * got[0]
+
+
+def loss_below(goal):
+    _, _, x, y = problem()
+    return lambda p: ntk.squared_loss(outputs(linear(), p, x), y) < goal
+
+
+def test_flow_until_a_loss_is_reached():
+    """It ends where the closed form first has that loss, late by less than a step: the less the shorter steps are."""
+    _, params, x, y = problem()
+    ts = np.geomspace(0.01, 10, 2000)
+    loss = np.sum((closed_form(tuple(ts)) - np.asarray(y)) ** 2, (1, 2)) / 2 / len(y)
+    goal = 0.1 * loss[0]
+    due, late = ts[np.argmax(loss < goal)], []
+    for rtol in (1e-3, 1e-7):
+        got = ntk.train_until(linear(), params, x, y, loss_below(goal), ntk.gradient_flow(rtol=rtol, max_steps=1000))
+        assert got.reached and loss_below(goal)(got.params) and 0 < got.num_steps < 1000
+        late.append(got.t / due - 1)
+        same_time = ntk.train(linear(), params, x, y, ntk.gradient_flow(rtol=1e-6), ts=got.t).params
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=0.02), got.params, same_time)
+    assert -0.005 < late[1] < 0.03 and late[1] < late[0] < 0.5
+
+
+def test_flow_until_time_or_steps_run_out():
+    _, params, x, y = problem()
+    slow = ntk.gradient_flow(rtol=1e-3, max_steps=5)
+    assert not ntk.train_until(linear(), params, x, y, loss_below(1e-6), slow).reached
+    got = ntk.train_until(linear(), params, x, y, loss_below(0.0), t_max=0.5)
+    assert not got.reached and got.t == 0.5
+    expected = ntk.train(linear(), params, x, y, ntk.gradient_flow(rtol=1e-6), ts=0.5).params
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), got.params, expected)
+
+
+def test_flows_of_many_networks_end_by_themselves():
+    net, _, x, y = problem()
+    params = draw(net, (3,), 3)
+
+    def arrive(p):
+        return ntk.train_until(net.apply, p, x, y, lambda p: ntk.squared_loss(ntk.outputs(net.apply, p, x), y) < 0.05)
+
+    together, alone = jax.jit(jax.vmap(arrive))(params), arrive(jax.tree.map(lambda leaf: leaf[1], params))
+    assert together.reached.all() and len(set(np.asarray(together.num_steps))) > 1
+    np.testing.assert_allclose(together.t[1], alone.t, rtol=1e-6)
+
+
+def test_hinge():
+    f, y = jnp.asarray([[3.0], [0.5], [-1.0], [1.0]]), jnp.asarray([[1.0], [1.0], [1.0], [-1.0]])
+    assert ntk.hinge(f, y, sharpness=1e3) == pytest.approx((0 + 0.5 + 2 + 2) / 4, rel=1e-9)
+    expected = np.mean(np.log1p(np.exp(20 * (1 - np.asarray(y * f)))) / 20)
+    assert ntk.hinge(f, y) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="must agree, with no broadcasting"):
+        ntk.hinge(f, y[:, 0])
