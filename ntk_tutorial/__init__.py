@@ -6,7 +6,7 @@ Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`,
 stay modules.
 """
 
-from . import _lazy, datasets, exercises
+from . import _lazy, datasets, exercises, regimes, results
 from .activations import (
     Activation,
     abrelu,
@@ -61,7 +61,7 @@ from .dynamics import (
     solve_flow,
 )
 from .empirical import empirical_ntk, jacobian_contraction, layerwise, ntk_operator, ntk_vector_products
-from .ensembles import draw, outputs, sweep
+from .ensembles import draw, outputs, over_seeds, sweep
 from .gram import as_matrix, diagonal, gram, trace_outputs
 from .iterative import (
     KernelRegression,

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, PyTree
 
 from ._pytree import as_pytree
@@ -30,6 +31,37 @@ def _outputs(f, params, x):
 def draw(net: Layer, keys: Array, input_shape: tuple[int, ...]) -> Params:
     """Parameters of one random network a key, as one pytree with the networks along the first axis of each leaf."""
     return jax.vmap(lambda key: net.init(key, input_shape)[0])(keys)
+
+
+def over_seeds(one: Callable[..., PyTree], keys: Array, *shared: PyTree, mesh: Mesh | None = None) -> PyTree:
+    """one(key, *shared) for every key, in one program; what it returns, with the keys along the first axis.
+
+    Args:
+        one: JAX code.
+        mesh: devices to spread the keys over; each then runs its own loops, for as long as its own keys need.
+
+    Raises:
+        ValueError: if the keys cannot be divided evenly among the devices.
+    """
+    if mesh is None:
+        return _over_seeds(as_pytree(one), keys, shared)
+    if len(keys) % mesh.size:
+        raise ValueError(f"{len(keys)} keys cannot be divided among {mesh.size} devices: take a multiple")
+    return _over_seeds_on(mesh)(as_pytree(one), keys, shared)
+
+
+@jax.jit
+def _over_seeds(one, keys, shared):
+    return jax.vmap(lambda key: one(key, *shared))(keys)
+
+
+@functools.cache
+def _over_seeds_on(mesh: Mesh):
+    seeds, everywhere = PartitionSpec(mesh.axis_names), PartitionSpec()
+    on_one = jax.shard_map(
+        _over_seeds, mesh=mesh, in_specs=(everywhere, seeds, everywhere), out_specs=seeds, check_vma=False
+    )
+    return jax.jit(on_one)
 
 
 def sweep(

@@ -269,7 +269,7 @@ def test_flows_of_many_networks_end_by_themselves():
     np.testing.assert_allclose(together.t[1], alone.t, rtol=1e-6)
 
 
-def test_hinge():
+def test_hinge(unannotated):
     f, y = jnp.asarray([[3.0], [0.5], [-1.0], [1.0]]), jnp.asarray([[1.0], [1.0], [1.0], [-1.0]])
     assert ntk.hinge(f, y, sharpness=1e3) == pytest.approx((0 + 0.5 + 2 + 2) / 4, rel=1e-9)
     expected = np.mean(np.log1p(np.exp(20 * (1 - np.asarray(y * f)))) / 20)
