@@ -1,4 +1,4 @@
-"""Lazy or feature training: the experiment of Geiger, Spigler, Jacot & Wyart (2020), one point of their plane at a time.
+"""Lazy or feature training: the experiment of Geiger, Spigler, Jacot & Wyart (2020), a point of their plane at a time.
 
 A network of width h is trained as F = α (f(θ, x) − f(θ₀, x)) by gradient flow until every training example has margin
 1. In the parametrization of this book, where f is of order one, their variable is α̃ = √h α: the kernel changes much
