@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, PyTree
 
 from ._pytree import as_pytree
@@ -47,7 +47,9 @@ def over_seeds(one: Callable[..., PyTree], keys: Array, *shared: PyTree, mesh: M
         return _over_seeds(as_pytree(one), keys, shared)
     if len(keys) % mesh.size:
         raise ValueError(f"{len(keys)} keys cannot be divided among {mesh.size} devices: take a multiple")
-    return _over_seeds_on(mesh)(as_pytree(one), keys, shared)
+    keys = jax.device_put(keys, NamedSharding(mesh, PartitionSpec(mesh.axis_names)))
+    one, shared = jax.device_put((as_pytree(one), shared), NamedSharding(mesh, PartitionSpec()))
+    return _over_seeds_on(mesh)(one, keys, shared)
 
 
 @jax.jit

@@ -41,3 +41,22 @@ def test_sweep():
 def test_an_empty_sweep_is_refused(values, num_seeds):
     with pytest.raises(ValueError, match="at least one value and one seed"):
         ntk.sweep(lambda value, key: value, values, num_seeds)
+
+
+def test_over_seeds_and_over_devices():
+    """One program for all keys; on a mesh each device has its own, whose loops need not wait for one another."""
+
+    def one(key, shared):
+        start = jax.random.uniform(key, minval=1.0, maxval=100.0)
+        halvings = jax.lax.while_loop(lambda s: s[0] > shared["low"], lambda s: (s[0] / 2, s[1] + 1), (start, 0))[1]
+        return {"start": start, "halvings": halvings}
+
+    keys = jax.random.split(jax.random.key(0, impl="threefry2x32"), 8)
+    shared = {"low": jnp.asarray(1.0)}
+    mesh = jax.make_mesh((4,), ("seeds",), devices=jax.devices()[:4])
+    alone, together = ntk.over_seeds(one, keys, shared), ntk.over_seeds(one, keys, shared, mesh=mesh)
+    assert len(together["start"].sharding.device_set) == 4 and len(set(alone["halvings"].tolist())) > 2
+    np.testing.assert_array_equal(alone["halvings"], np.ceil(np.log2(alone["start"])))
+    jax.tree.map(np.testing.assert_array_equal, alone, together)
+    with pytest.raises(ValueError, match="8 keys cannot be divided among 3 devices: take a multiple"):
+        ntk.over_seeds(one, keys, shared, mesh=jax.make_mesh((3,), ("seeds",), devices=jax.devices()[:3]))
