@@ -83,7 +83,7 @@ def _read_ready(path: Path, source: Source) -> Images:
             f"unset the variable to download the data set"
         )
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             missing = [field for field in Images._fields if field not in arrays]
             images = None if missing else Images(*(arrays[field] for field in Images._fields))
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -2,9 +2,11 @@
 
 import contextlib
 import errno
+import gc
 import gzip
 import hashlib
 import http.server
+import inspect
 import io
 import os
 import resource
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pooch
 import pytest
 
 from ntk_tutorial import _download, _images, datasets
@@ -184,6 +187,98 @@ def test_unknown_data_set():
             function("MNIST")
 
 
+# What is drawn from them
+
+EACH = [("digits", 8), ("mnist", 28), ("emnist", 28), ("cifar10", 32)]
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("classes", [None, (7, 0, 4)])
+@pytest.mark.parametrize("name", [name for name, _ in EACH])
+def test_which_images_are_drawn(ready, name, classes, balanced):
+    published = _images.load(name)
+    y = np.concatenate([published.y_train, published.y_test])
+    allowed = range(_images.SOURCES[name].num_classes) if classes is None else classes
+    num_train, num_test = (5, 2) if classes and name == "emnist" else (25, 12)
+
+    def rows(key=0, num_test=num_test):
+        return datasets._rows(jax.random.key(key), name, published, num_train, num_test, allowed, balanced)
+
+    train, test = rows()
+    assert len(train) == num_train and len(test) == num_test and len({*train, *test}) == num_train + num_test
+    if name != "digits":
+        assert train.max() < len(published.y_train) <= test.min()
+    assert set(y[train]) | set(y[test]) <= set(allowed)
+    if balanced:
+        for part in (train, test):
+            counts = [np.sum(y[part] == c) for c in allowed]
+            assert max(counts) - min(counts) <= 1
+    np.testing.assert_array_equal(train, rows()[0])
+    np.testing.assert_array_equal(train, rows(num_test=0)[0])
+    assert set(train) != set(rows(1)[0])
+
+
+def test_classes_that_cannot_be_balanced(ready):
+    folder, contents = ready
+    images = contents["mnist"]
+    few = images._replace(y_train=np.where(images.y_train == 4, 5, images.y_train))
+    few.y_train[:2] = 4
+    np.savez(folder / "mnist.npz", **few._asdict())
+    assert len(datasets.mnist(jax.random.key(0), 29, 0, balanced=True, size=1).x_train) == 29
+    with pytest.raises(ValueError, match=r"35 images cannot be balanced: class 4 has 2\. Take fewer"):
+        datasets.mnist(jax.random.key(0), 35, 0, balanced=True, size=1)
+
+
+@pytest.mark.parametrize("form", ["vectors", "images", "components"])
+@pytest.mark.parametrize("name, height", EACH)
+def test_how_images_are_prepared(ready, name, height, form):
+    """One image at a time, in plain NumPy: block averages, training mean, length; components by eigenvectors."""
+    options = {"images": form == "images", "size": height // 4, "classes": (3, 5, 2), "labels": "one_hot"}
+    options |= {"num_components": 3} if form == "components" else {}
+    num_train, num_test = (6, 3)
+    key, published = jax.random.key(3), _images.load(name)
+    data = getattr(datasets, name)(key, num_train, num_test, **options)
+    rows = np.concatenate(datasets._rows(key, name, published, num_train, num_test, options["classes"], False))
+    raw = np.concatenate([published.x_train, published.x_test])[rows]
+    small = np.zeros((len(rows), height // 4, height // 4, *raw.shape[3:]))
+    for i, row, column in np.ndindex(small.shape[:3]):
+        small[i, row, column] = raw[i, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4].mean((0, 1))
+    small -= small[:num_train].mean(0)
+    x = np.concatenate([data.x_train, data.x_test])
+    if form == "images":
+        assert x.shape == (9, height // 4, height // 4, 3 if name == "cifar10" else 1)
+    x, small = x.reshape(len(x), -1), small.reshape(len(rows), -1)
+    if form == "components":  # whose signs are a matter of convention
+        vectors = np.linalg.eigh(small[:num_train].T @ small[:num_train])[1][:, -3:]
+        cosines = small @ vectors
+        cosines /= np.linalg.norm(cosines, axis=1, keepdims=True)
+        np.testing.assert_allclose(x @ x.T / 3, cosines @ cosines.T, atol=1e-9)
+    else:
+        expected = [image * np.sqrt(image.size) / np.sqrt(np.sum(image**2)) for image in small]
+        np.testing.assert_allclose(x, expected, rtol=1e-12, atol=1e-12)
+    place = {3: 0, 5: 1, 2: 2}
+    labels = [place[y] for y in np.concatenate([published.y_train, published.y_test])[rows]]
+    np.testing.assert_array_equal(np.concatenate([data.y_train, data.y_test]), np.eye(3)[labels])
+
+
+@pytest.mark.parametrize("classes", [None, (3, 5, 2)])
+def test_parity_along_the_classes(ready, classes):
+    key, options = jax.random.key(3), {"classes": classes, "size": 7}
+    one_hot = datasets.emnist(key, 6, 3, labels="one_hot", **options)
+    assert one_hot.y_train.shape == (6, len(classes or range(47)))
+    parity = datasets.emnist(key, 6, 3, **options)
+    np.testing.assert_array_equal(parity.y_train[:, 0], 1 - 2 * (np.argmax(one_hot.y_train, 1) % 2))
+    assert set(np.asarray(parity.y_train[:, 0])) == {1.0, -1.0}
+
+
+def test_signatures_are_one(ready):
+    """All take the same arguments, and say so."""
+    signatures = {str(inspect.signature(getattr(datasets, name))) for name in ("digits", *NAMES)}
+    assert len(signatures) == 1 and "balanced" in signatures.pop()
+    with pytest.raises(TypeError, match="lables"):
+        datasets.mnist(jax.random.key(0), 10, 5, lables="parity")
+
+
 # Formats
 
 
@@ -300,7 +395,9 @@ def kept(tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_download_happens_once(server, tmp_path, name, capfd):
+def test_a_download_happens_once(server, tmp_path, name, capfd, monkeypatch):
+    for handler in pooch.get_logger().handlers:
+        monkeypatch.setattr(handler, "stream", sys.stderr)
     assert not datasets.available(name) and not server.requests
     assert same(_images.load(name), invented(name))
     files = [file.name for file in _images.SOURCES[name].files]
@@ -422,6 +519,7 @@ def test_a_wrong_file_in_the_cache_is_replaced(server, tmp_path):
     assert same(_images.load("cifar10"), invented("cifar10")) and datasets.available("cifar10")
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*socket")  # requests leaves to Python to close it
 def test_the_disk_is_full(server, tmp_path):
     """Every file may have 100,000 bytes; this one has more."""
     assert len(server.answers[PATH][0]) > 200_000
@@ -433,6 +531,8 @@ def test_the_disk_is_full(server, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.__cause__.errno == errno.EFBIG
+    del caught
+    gc.collect()
     assert kept(tmp_path) == [] and server.requests == [PATH]
     assert same(_images.load("cifar10"), invented("cifar10"))
 
