@@ -22,7 +22,7 @@ def cache(name: str) -> Path:
     """The folder where a data set's files are kept: in `NTK_TUTORIAL_CACHE`, else in the user's cache."""
     import pooch
 
-    return Path(os.environ.get("NTK_TUTORIAL_CACHE") or pooch.os_cache("ntk_tutorial")).absolute() / name
+    return Path(os.environ.get("NTK_TUTORIAL_CACHE") or pooch.os_cache("ntk_tutorial")).expanduser().absolute() / name
 
 
 def complete(name: str, files: tuple[File, ...]) -> bool:
@@ -79,14 +79,11 @@ def _by_hand(name: str, files: tuple[File, ...], failures: list[str]) -> str:
             lines.append(f"{file.name}: {file.size:,} bytes, sha256 {file.sha256}")
         elif (found := pooch.file_hash(str(here))) != file.sha256:
             lines.append(f"{file.name}: {file.size:,} bytes, sha256 {file.sha256}, but the file there has {found}")
-    return "\n  ".join(
-        [
-            f"{name} could not be downloaded:",
-            *failures,
-            "\nCheck the network and call again; or get the files elsewhere and put them, as they are, into\n"
-            f"{folder}, where their checksums are verified before they are used:",
-            *lines,
-            f"\nOr let the environment variable NTK_TUTORIAL_DATA name a folder that holds {name}.npz, with arrays\n"
-            "x_train and x_test of type uint8, y_train and y_test of type int64.",
-        ]
-    ).replace("  \n", "\n")
+    failed, wanted = ("".join(f"\n  {line}" for line in part) for part in (failures, lines))
+    return (
+        f"{name} could not be downloaded:{failed}\n\n"
+        f"Check the network and call again; or get the files elsewhere and put them, as they are, into\n{folder},\n"
+        f"where their checksums are verified before they are used:{wanted}\n\n"
+        f"Or let the environment variable NTK_TUTORIAL_DATA name a folder that holds {name}.npz, with arrays\n"
+        f"x_train and x_test of type uint8, y_train and y_test of type int64."
+    )

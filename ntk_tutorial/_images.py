@@ -61,7 +61,7 @@ def available(name: str) -> bool:
 
 def ready_folder() -> Path | None:
     """The folder that `NTK_TUTORIAL_DATA` names."""
-    return Path(folder).absolute() if (folder := os.environ.get("NTK_TUTORIAL_DATA")) else None
+    return Path(folder).expanduser().absolute() if (folder := os.environ.get("NTK_TUTORIAL_DATA")) else None
 
 
 def _source(name: str) -> Source:

@@ -1,10 +1,7 @@
 """Data to train on: synthetic tasks; scikit-learn's handwritten digits, which need no download; the papers' images.
 
-MNIST, Fashion-MNIST, EMNIST and CIFAR-10 are downloaded from where they were published when they are first asked for,
-verified, and kept in the user's cache, or in the folder that the environment variable `NTK_TUTORIAL_CACHE` names. Where
-`NTK_TUTORIAL_DATA` names a folder of ready files, nothing is downloaded: `mnist.npz`, `fashion_mnist.npz`, `emnist.npz`
-and `cifar10.npz` hold arrays x_train, x_test (uint8) and y_train, y_test (int64) of the whole data set or a part of it,
-upright and with channels last.
+The environment variables `NTK_TUTORIAL_CACHE` and `NTK_TUTORIAL_DATA` name the folders where downloads are kept and
+where ready files lie; the API page says what those hold. `_images.py` knows sources and formats, `_download.py` the network.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from . import _images
 
-Arguments = ParamSpec("Arguments")
+_Arguments = ParamSpec("_Arguments")
 
 
 class Dataset(NamedTuple):
@@ -176,13 +173,13 @@ def _shrunk(x: Float[np.ndarray, "n height width channels"], size: int | None) -
 
 
 def _as_draw(
-    draw: Callable[Concatenate[str, Arguments], Dataset],
-) -> Callable[[Callable[..., Dataset]], Callable[Arguments, Dataset]]:
+    draw: Callable[Concatenate[str, _Arguments], Dataset],
+) -> Callable[[Callable[..., Dataset]], Callable[_Arguments, Dataset]]:
     """Gives a function the signature of `_draw`, less the name."""
     signature = inspect.signature(draw)
     signature = signature.replace(parameters=list(signature.parameters.values())[1:])
 
-    def with_signature(function: Callable[..., Dataset]) -> Callable[Arguments, Dataset]:
+    def with_signature(function: Callable[..., Dataset]) -> Callable[_Arguments, Dataset]:
         function.__signature__ = signature
         return function
 
