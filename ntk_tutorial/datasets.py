@@ -1,7 +1,8 @@
 """Data to train on: synthetic tasks; scikit-learn's handwritten digits, which need no download; the papers' images.
 
 The environment variables `NTK_TUTORIAL_CACHE` and `NTK_TUTORIAL_DATA` name the folders where downloads are kept and
-where ready files lie; the API page says what those hold. `_images.py` knows sources and formats, `_download.py` the network.
+where ready files lie; the API page says what those hold. `_images.py` knows sources and formats, `_download.py` the
+network.
 """
 
 from __future__ import annotations
@@ -190,8 +191,8 @@ def _as_draw(
 def digits(*args: Any, **kwargs: Any) -> Dataset:
     """Images of handwritten digits, 8 x 8, 1,797 in all (E. Alpaydin & C. Kaynak, UCI; scikit-learn's `load_digits`).
 
-    As in Geiger et al. 2020, the training mean is taken off and each example is scaled to length √dim, dim being its
-    number of pixels, or of components. Terms of use: CC BY 4.0.
+    The training mean is taken off and each example is scaled to length √dim, dim being its number of pixels, or of
+    components; Geiger et al. 2020 do the same with the mean of all images. Terms of use: CC BY 4.0.
 
     Args:
         key: shuffles the images before they are split; it alone decides which are drawn.
