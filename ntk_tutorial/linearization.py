@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from numpy.polynomial.legendre import leggauss
 from jaxtyping import Array, PyTree, ScalarLike
+from numpy.polynomial.legendre import leggauss
 
-from ._checks import check_finite
+from ._checks import check_finite, is_concrete
 from ._pytree import as_pytree, traced
 
 NetworkFunction = Callable[[PyTree, Array], Array]
@@ -93,35 +93,41 @@ class ScaledIncrement:
     alpha: Array
     nodes: int
 
-    def __call__(self, delta: PyTree, x: Array) -> Array:
+    def __call__(self, u: PyTree, x: Array) -> Array:
+        delta = jax.tree.map(lambda d: d / self.alpha.astype(d.dtype), u)
         _difference(delta, self.params0)  # refuses another structure
 
-        def slope_at(s):
-            at = jax.tree.map(lambda p0, d: p0 + s * d, self.params0, delta)
-            return jax.jvp(lambda params: self.f(params, x), (at,), (delta,))[1]
+        def slope(s):
+            at = jax.tree.map(lambda p0, d: p0 + s.astype(d.dtype) * d, self.params0, delta)
+            return jax.jvp(lambda params: self.f(params, x), (at,), (u,))[1]
 
-        change = sum(float(w) / 2 * slope_at((1 + float(t)) / 2) for t, w in zip(*leggauss(self.nodes), strict=True))
-        return self.alpha.astype(change.dtype) * change
+        points, weights = leggauss(self.nodes)
+        slopes = jax.vmap(slope)(jnp.asarray((1 + points) / 2))
+        return jnp.tensordot(jnp.asarray(weights / 2, slopes.dtype), slopes, 1)
 
 
 def scaled_increment(f: NetworkFunction, params0: PyTree, alpha: ScalarLike, *, nodes: int = 2) -> ScaledIncrement:
-    """The scaled model as a function of the displacement δ = θ − θ₀, with no subtraction: (δ, x) -> α (f(θ₀ + δ) − f(θ₀)).
+    """The scaled model without its subtraction, as a function of (u, x) with u = α (θ − θ₀): for large α in float32.
 
-    The difference is the integral ∫₀¹ J(θ₀ + sδ) δ ds of Jacobian-vector products, taken by Gauss–Legendre quadrature
-    with `nodes` products. Its rounding error is relative to the difference itself, where that of `scaled` is relative
-    to α f. Train it from δ = 0, `jax.tree.map(jnp.zeros_like, params0)`: θ₀ + δ, once stored, has lost δ's digits.
+    The increment is the integral ∫₀¹ J(θ₀ + s u/α) u ds, taken by Gauss–Legendre quadrature: `nodes` Jacobian-vector
+    products. Rounding is relative to the increment itself, where that of `scaled` is relative to α f. The parameters
+    must be u: in θ₀ + u/α, once stored, the digits of u are gone.
 
-    Use it in float32 when α is large, and in float64 when δ is too small for a subtraction. Do not use it when θ goes
-    far from θ₀: q nodes leave a relative error of order |δ|^(2q), which for two nodes is invisible in float32 once
-    |δ| is about a hundredth of the scale on which f bends; at α of order one take `scaled`. A network with kinks, such
-    as ReLU's, has no such order. Costs `nodes` Jacobian-vector products, about twice as many forward passes.
+    Train it from u = 0, `jax.tree.map(jnp.zeros_like, params0)`. Its kernel there is Θ of f itself, so times and
+    learning rates are those of f, not divided by α². alpha = ∞ gives the linearization, J(θ₀) u.
+
+    Do not use it where α is of order one: q nodes leave a relative error of order (‖u‖/α)^(2q), which for q = 2 passes
+    below float32's rounding near ‖u‖/α = 0.01 of the distance on which f bends. Take more nodes, or `scaled`. For a
+    network with kinks, such as ReLU's, the error is of first order whatever q.
 
     Raises:
-        ValueError: if alpha is not finite or nodes is below 1; and when called, if δ has another structure than params0.
+        ValueError: if alpha is not positive or is NaN, or nodes is below 1; when called, if u has another structure
+            than params0.
     """
-    check_finite(alpha=alpha)
     if nodes < 1:
         raise ValueError(f"nodes must be 1 or more, got {nodes}")
+    if is_concrete(alpha) and not jnp.all(jnp.asarray(alpha) > 0):
+        raise ValueError(f"alpha must be positive (∞ is allowed), got {alpha}")
     return ScaledIncrement(as_pytree(f), params0, jnp.asarray(alpha, float), nodes)
 
 
