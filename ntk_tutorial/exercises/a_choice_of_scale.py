@@ -44,7 +44,9 @@ def check_product(kappa: Callable) -> Verdict:
     truth = residual * curvature / slope2
     targets = np.asarray([abs(y) for _, _, y in cases])
     if np.allclose(values, truth, rtol=1e-5):
-        return Verdict(True, "κ = |f − y| / (√m λ): it falls as m^(−1/2), and agrees with dense derivatives of three products")
+        return Verdict(
+            True, "κ = |f − y| / (√m λ): it falls as m^(−1/2), and agrees with dense derivatives of three products"
+        )
     if np.allclose(values, 2 * truth, rtol=1e-5):
         return Verdict(False, "twice too large: 2 δu·δv is at most |δu|² + |δv|², which is 1 for a unit direction")
     if np.allclose(values, targets * curvature / slope2, rtol=1e-5):
@@ -132,7 +134,9 @@ def check_how_long(time: Callable) -> Verdict:
         return complaint
     truth = np.asarray([_time(kappa) for kappa in kappas])
     if np.allclose(values, truth, rtol=0.01):
-        return Verdict(True, f"at κ = 0.01 the bound holds up to k = {truth[1]:.2f}; k grows as κ^(−2/3) while it is large")
+        return Verdict(
+            True, f"at κ = 0.01 the bound holds up to k = {truth[1]:.2f}; k grows as κ^(−2/3) while it is large"
+        )
     without = (SHARE * 3 / (8**0.5 * np.asarray(kappas))) ** (2 / 3)
     if np.allclose(values, without, rtol=1e-3):
         return Verdict(False, "you left out k²κ²/4, and so promise more than the theorem does")
@@ -175,7 +179,9 @@ def check_float32(alpha: float) -> Verdict:
     errors = np.asarray(jax.jit(jax.vmap(_float32_error))(jnp.asarray(scales, jnp.float32)))
     truth = float(np.exp(np.mean(np.log(scales[1:5] * 0.01 / errors[1:5]))))  # the error is proportional to α
     if truth / 3 < value < truth * 3:
-        return Verdict(True, f"the error passes a hundredth near α = {truth:.0e}, five digits before it would in float64")
+        return Verdict(
+            True, f"the error passes a hundredth near α = {truth:.0e}, five digits before it would in float64"
+        )
     if truth / 3 < value / 2.0**29 < truth * 3:
         return Verdict(False, "that is where float64 gets there: its unit roundoff is 2^29 times smaller")
     if truth / 3 < value * 100 < truth * 3:
