@@ -32,6 +32,28 @@ def scaling(ax: Axes, x, samples, *, theory: float | None = None, label: str = "
     return fit
 
 
+def laziness(axes, alphas, moved, apart, gap, *, bounds=(), first: int = 0) -> list[PowerLaw]:
+    """‖θ − θ₀‖, ‖θ − θ̄‖ and ‖F − F̄‖, each (seeds, len(alphas)), against the output scale α, one panel each.
+
+    The fits start at alphas[first]; what comes before is drawn as open circles. `bounds` are as many arrays of the same
+    shape, of which the smallest over seeds is drawn dotted. Dashed: the exponents −1, −2, −1 of lazy training.
+
+    Returns:
+        The three fitted power laws.
+    """
+    alphas, fits = np.asarray(alphas, float), []
+    titles = ("from the start ‖θ − θ₀‖", "from linear ‖θ − θ̄‖", "outputs ‖F − F̄‖")
+    for i, (ax, samples, exponent) in enumerate(zip(axes, (moved, apart, gap), (-1, -2, -1), strict=True)):
+        samples = np.asarray(samples, float)
+        fits.append(scaling(ax, alphas[first:], samples[:, first:], theory=exponent))
+        ax.plot(alphas[:first], samples[:, :first].mean(0), "o", mfc="none", color=ax.lines[0].get_color())
+        if len(bounds):
+            ax.plot(alphas, np.asarray(bounds[i], float).min(0), ":", color="black", label="bound")
+        ax.set(xlabel="α", title=titles[i])
+        ax.legend(fontsize=8)
+    return fits
+
+
 def growth(ax: Axes, sizes, values, labels, *, theory=None, xlabel: str = "", ylabel: str = "") -> None:
     """Columns of values (len(sizes), c) against sizes on logarithmic axes; with theory, as dots with it dashed through.
 

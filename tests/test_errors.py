@@ -172,6 +172,9 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: ntk.taylor_expand(NET.apply, PARAMS, -1), ValueError, r"order must be 0 or more, got -1"),
     (lambda: ntk.linearize(NET.apply, PARAMS)(PARAMS[:2], X[0]), ValueError, r"differ in structure.*same network"),
     (lambda: ntk.scaled(NET.apply, PARAMS, math.inf), ValueError, r"alpha holds 1 non-finite"),
+    (lambda: ntk.scaled_increment(NET.apply, PARAMS, 0.0), ValueError, r"alpha must be positive .* got 0.0"),
+    (lambda: ntk.scaled_increment(NET.apply, PARAMS, math.nan), ValueError, r"alpha must be positive .* got nan"),
+    (lambda: ntk.scaled_increment(NET.apply, PARAMS, 1.0, nodes=0), ValueError, r"nodes must be 1 or more, got 0"),
     # spectra
     (lambda: ntk.eigenmodes(X), ValueError, r"kernel must be a square matrix, got shape \(2, 3\)"),
     (lambda: ntk.eigenmodes(jnp.ones((2, 2, 1, 1))), ValueError, r"goes through as_matrix or trace_outputs"),

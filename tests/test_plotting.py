@@ -32,6 +32,22 @@ def test_scaling(ax):
     assert ax.get_legend_handles_labels()[1] == ["gap: slope −0.50 ± 0.00"]
 
 
+def test_laziness():
+    fig, axes = plt.subplots(1, 3)
+    alphas, seeds = np.asarray([1.0, 10.0, 100.0]), np.asarray([[1.0], [2.0]])
+    samples = [seeds * alphas**power for power in (-1, -2, -1)]
+    bounds = [3 * values for values in samples]
+    fits = plotting.laziness(axes, alphas, *samples, bounds=bounds, first=1)
+    np.testing.assert_allclose([fit.exponent for fit in fits], [-1, -2, -1])
+    for ax, values, bound in zip(axes, samples, bounds, strict=True):
+        fitted, before, dotted = ax.lines[0], ax.lines[-2], ax.lines[-1]
+        np.testing.assert_allclose(fitted.get_xydata(), np.stack([alphas[1:], values[:, 1:].mean(0)], 1))
+        np.testing.assert_allclose(before.get_xydata(), [[1.0, values[:, 0].mean()]])
+        assert before.get_markerfacecolor() == "none"
+        np.testing.assert_allclose(dotted.get_ydata(), bound[0])  # the smaller of the two seeds'
+    plt.close(fig)
+
+
 def test_widths_axis(ax):
     plotting.scaling(ax, [8, 64], np.asarray([[1.0, 0.5], [1.2, 0.4]]))
     plotting.widths_axis(ax, [8, 64], "gap")
