@@ -61,7 +61,9 @@ def check_output_scale(output_scale: Callable[[float, int], float]) -> Verdict:
                 return Verdict(False, f"right for one hidden layer; with {depth} there are more layers to scale")
             if abs(value - tau * (depth + 1)) < 1e-9:
                 return Verdict(False, "factors of layers that follow on each other multiply, they do not add")
-            return Verdict(False, f"for τ = {tau} and depth {depth} a network's output grew by {truth:g}, not {value:g}")
+            return Verdict(
+                False, f"for τ = {tau} and depth {depth} a network's output grew by {truth:g}, not {value:g}"
+            )
     return Verdict(True, "τ comes out of each of the depth + 1 layers, as ReLU passes a positive factor on")
 
 
@@ -134,7 +136,8 @@ def check_compensation(p: float) -> Verdict:
     if abs(value + 0.25) < 0.02:
         return Verdict(False, "right size, wrong sign: 1/m is the smaller factor, so τ must make up for it")
     return Verdict(
-        False, f"at width {widths[-1]} the linear model then moves {given[-1] / wanted[-1]:.3g} times as far, relatively"
+        False,
+        f"at width {widths[-1]} the linear model then moves {given[-1] / wanted[-1]:.3g} times as far, relatively",
     )
 
 
@@ -220,9 +223,13 @@ def check_regimes(regimes: Sequence[str]) -> Verdict:
     truth = [_regime(number) for number in (1, 2, 3, 4)]
     wrong = [number for number, (given, true) in enumerate(zip(regimes, truth, strict=True), 1) if given != true]
     if not wrong:
-        return Verdict(True, "1/√m and large τ are lazy, 1/m is rich; a trained readout alone is linear, however far it goes")
+        return Verdict(
+            True, "1/√m and large τ are lazy, 1/m is rich; a trained readout alone is linear, however far it goes"
+        )
     if wrong == [4]:
-        return Verdict(False, "mystery 4: it moved far, but look at which parameters moved, and at its linearization error")
+        return Verdict(
+            False, "mystery 4: it moved far, but look at which parameters moved, and at its linearization error"
+        )
     if 2 in wrong:
         return Verdict(False, "mystery 2: being wide does not decide; compare it with its own linearization")
     return Verdict(False, f"mystery {wrong[0]}: take ntk.linearization_error(f, params0, params, x); below 0.1 is lazy")
