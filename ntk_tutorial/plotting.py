@@ -162,3 +162,24 @@ def over_angle(ax: Axes, angle, learned, target, x_train, y_train) -> None:
     ax.set(ylim=(low - room, high + room), xlim=(-np.pi, np.pi), xlabel="angle of x", ylabel="output")
     ax.set_xticks([-np.pi, 0, np.pi], ["−π", "0", "π"])
     ax.set_box_aspect(1)
+
+
+def tail(ax: Axes, x, samples, last: int, *, theory: float, label: str = "") -> PowerLaw:
+    """Mean of `samples` (seeds, len(x)) with its standard error on logarithmic axes, and the law of the last points.
+
+    Args:
+        last: how many points the power law is fitted to; they have a colour of their own.
+        theory: an exponent, drawn black and dashed through the last mean, over one and a half times as many points.
+
+    Returns:
+        The fitted power law, whose exponent the legend shows.
+    """
+    x, samples = np.asarray(x, float), np.asarray(samples, float)
+    start, seeds = len(x) - last, len(samples)
+    mean, error = samples.mean(0), samples.std(0, ddof=1) / seeds**0.5
+    ax.errorbar(x[:start], mean[:start], error[:start], fmt="o", capsize=2)
+    fit = scaling(ax, x[start:], samples[:, start:], label=label, color="C1")
+    along = x[max(start - (last + 1) // 2, 0) :]
+    ax.plot(along, mean[-1] * (along / x[-1]) ** theory, **THEORY)
+    ax.legend(fontsize=9, loc="lower left")
+    return fit

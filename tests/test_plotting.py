@@ -56,6 +56,23 @@ def test_mode_shares(ax):
     np.testing.assert_array_equal(ax.lines[1].get_xdata(), [0.25, 0.25])
 
 
+def test_tail(ax):
+    x = np.asarray([1.0, 2.0, 4.0, 8.0, 16.0])
+    samples = np.asarray([1.0, 0.5, 0.25, 0.25 / 4, 0.25 / 16])[None] * np.asarray([[1.0], [1.2], [0.9]])
+    fit = plotting.tail(ax, x, samples, 3, theory=-2.0, label="late")
+    assert fit.exponent == pytest.approx(-2) and ax.get_xscale() == ax.get_yscale() == "log"
+    (early, _, _), (late, _, (bars,)) = ax.containers
+    np.testing.assert_allclose(early.get_ydata(), samples.mean(0)[:2])
+    np.testing.assert_allclose(late.get_xydata(), np.stack([x, samples.mean(0)], 1)[2:])
+    mean, error = ntk.estimate(jnp.asarray(samples[:, 2:]))
+    np.testing.assert_allclose([b[:, 1] for b in bars.get_segments()], jnp.stack([mean - error, mean + error], 1))
+    theory = ax.lines[-1]
+    np.testing.assert_allclose(theory.get_xdata(), x)
+    np.testing.assert_allclose(theory.get_ydata(), samples.mean(0)[-1] * (x / 16) ** -2.0)
+    assert theory.get_color() == "black" and early.get_color() != late.get_color()
+    assert ax.get_legend_handles_labels()[1] == ["late: slope −2.00 ± 0.00"]
+
+
 def test_neurons(ax):
     w = np.asarray([[[1.0, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 3.0]]])  # two times, two neurons
     a = np.asarray([[1.0, -1.0], [0.5, -2.0]])
