@@ -158,7 +158,8 @@ fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.4))
 axes[0].errorbar(taus, *ntk.estimate(turned), fmt="o-", capsize=2)
 axes[0].set(xscale="log", xlabel="initialization scale τ", ylabel="rotation (degrees)")
 law = ntk.plotting.tail(axes[1], taus, moved, 3, theory=-2, label="τ ≥ 1.6")
-axes[1].set(xlabel="initialization scale τ", ylabel="relative movement"), plt.show()
+axes[1].set(xlabel="initialization scale τ", ylabel="relative movement")
+plt.show()
 
 # %% [markdown]
 # In numbers, the mean over seeds:
@@ -174,7 +175,7 @@ assert abs(law.exponent + 2) < 3 * law.standard_error
 # %% [markdown]
 # **What we see.** At $\tau = 0.1$ neurons turn by 33.5° on average, at 3.2 by 0.4°. The parameters move by 3.46 times their own
 # size at one end and by 0.015 at the other. There is no jump in between: lazy and rich are the ends of one axis. The slope at the
-# lazy end, −1.74 ± 0.15, is still on its way to −2; in higher dimension below it will be sharper.
+# lazy end, −1.74 ± 0.15, is within two standard errors of −2; in 20 dimensions below it will be sharper.
 #
 # ## The scale of the start is an output scale
 #
@@ -299,7 +300,7 @@ assert jnp.all(abs(found["test"][:, -1] / lazy[:, 0] - 1) < 0.02)  # moved by 0.
 # %% [markdown]
 # **What we see.** From $\tau = 0.01$ to 8 the test error rises from 0.0039 to 0.4422: worse by a factor of 113, or 75 from
 # $\tau = 0.03$. All training losses are below 0.01. At $\tau = 8$ the network *is* its linearization: 0.442 against 0.444
-# predicted. More steps would not help it: at the end of training the linear model has the error 0.605.
+# predicted. More steps would not help it: at the end of training the linear model has the error 0.606.
 #
 # What happened inside? If a small $\tau$ helps because neurons turn to the teacher's directions, the alignment must show
 # it.
@@ -515,7 +516,7 @@ assert gain[0] > 100 > 10 > gain[1] > gain[2] > 1
 #
 # <details class="wrong"><summary>Training longer</summary>
 #
-# The network is its linearization there, and that one's error at the end of training is even larger, 0.605: the kernel
+# The network is its linearization there, and that one's error at the end of training is even larger, 0.606: the kernel
 # does not fit the target.
 #
 # </details>
