@@ -1,9 +1,9 @@
 """Neural tangent kernels and linearized training, in JAX.
 
 Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
-iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, timing, datasets, plotting.
-Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and `ntk.exercises`
-stay modules.
+iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, timing, datasets, plotting,
+interactive. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting`,
+`ntk.interactive` and `ntk.exercises` stay modules.
 """
 
 from . import _lazy, datasets, exercises, regimes, results
@@ -85,4 +85,5 @@ from .timing import median_seconds
 from .training import Arrival, Trajectory, cross_entropy, hinge, squared_loss, train, train_until
 
 plotting = _lazy.lazy(f"{__name__}.plotting")  # with matplotlib
+interactive = _lazy.lazy(f"{__name__}.interactive")
 __version__ = "0.1.0"

@@ -280,6 +280,7 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: ntk.estimate(jnp.ones((1, 3))), ValueError, r"at least two samples, got 1"),
     # datasets
     (lambda: ntk.datasets.near_duplicates(KEY, 3, 4, 5.0), ValueError, r"between 0 and 2 √dim = 4, got 5.0"),
+    (lambda: ntk.datasets.teacher_student(KEY, 3, 2, 0), ValueError, r"dim=0, num_neurons=3: only num_test may be 0"),
     (lambda: ntk.datasets.digits(KEY, 1000, 1000), ValueError, r"1797 digits, 1000 \+ 1000 were asked for"),
     (lambda: ntk.datasets.digits(KEY, 10, 1, labels="ten"), ValueError, r"\"parity\" or \"one_hot\", got 'ten'"),
     (lambda: ntk.datasets.digits(KEY, 10, 1, num_components=11), ValueError, r"between 1 and 10, got 11"),

@@ -88,3 +88,35 @@ def _longest(kappa, second):
 def test_typical_answers_on_scale(check, answer, reason):
     verdict = check(answer)
     assert verdict.correct == (reason is None) and (reason is None or reason in verdict.message), verdict
+
+
+TWO_LAYERS = [  # a typical wrong answer, and what the verdict tells of it
+    ("output_scale", lambda tau, depth: tau**depth, "the readout is scaled too"),
+    ("output_scale", lambda tau, depth: tau**2, "right for one hidden layer"),
+    ("output_scale", lambda tau, depth: tau * (depth + 1), "multiply, they do not add"),
+    ("conserved", lambda w, a: jnp.sum(w**2, 1) + a**2, "the sum grows"),
+    ("conserved", lambda w, a: jnp.linalg.norm(w, axis=1) - abs(a), "not their roots"),
+    ("conserved", lambda w, a: 0 * a, "the same for all neurons"),
+    ("conserved", lambda w, a: w, "one number a neuron"),
+    ("compensation", 0.5, "its square is the output scale"),
+    ("compensation", -0.25, "wrong sign"),
+    ("compensation", 0.0, "times as far"),
+    ("crossover", 0.5, "wrong sign"),
+    ("crossover", -0.25, "factor 1/√m in front"),
+    ("crossover", -1.0, "take the square root"),
+    ("regimes", ["lazy", "rich", "lazy", "rich"], "which parameters moved"),
+    ("regimes", ["lazy", "lazy", "lazy", "lazy"], "being wide does not decide"),
+    ("regimes", ["rich", "rich", "lazy", "lazy"], "mystery 1: take ntk.linearization_error"),
+    ("regimes", ["lazy", "rich", "lazy"], "give four of"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "message"), TWO_LAYERS)
+def test_two_layer_networks_recognises(name, answer, message):
+    verdict = getattr(ntk.exercises.two_layer_networks, f"check_{name}")(answer)
+    assert not verdict and message in verdict.message
+
+
+def test_two_layer_networks_mysteries():
+    with pytest.raises(ValueError, match="there are mysteries 1 to 4, got 5"):
+        ntk.exercises.two_layer_networks.mystery(5)

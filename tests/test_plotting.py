@@ -72,6 +72,50 @@ def test_mode_shares(ax):
     np.testing.assert_array_equal(ax.lines[1].get_xdata(), [0.25, 0.25])
 
 
+def test_tail(ax):
+    x = np.asarray([1.0, 2.0, 4.0, 8.0, 16.0])
+    samples = np.asarray([1.0, 0.5, 0.25, 0.25 / 4, 0.25 / 16])[None] * np.asarray([[1.0], [1.2], [0.9]])
+    fit = plotting.tail(ax, x, samples, 3, theory=-2.0, label="late")
+    assert fit.exponent == pytest.approx(-2) and ax.get_xscale() == ax.get_yscale() == "log"
+    (early, _, _), (late, _, (bars,)) = ax.containers
+    np.testing.assert_allclose(early.get_ydata(), samples.mean(0)[:2])
+    np.testing.assert_allclose(late.get_xydata(), np.stack([x, samples.mean(0)], 1)[2:])
+    mean, error = ntk.estimate(jnp.asarray(samples[:, 2:]))
+    np.testing.assert_allclose([b[:, 1] for b in bars.get_segments()], jnp.stack([mean - error, mean + error], 1))
+    theory = ax.lines[-1]
+    np.testing.assert_allclose(theory.get_xdata(), x)
+    np.testing.assert_allclose(theory.get_ydata(), samples.mean(0)[-1] * (x / 16) ** -2.0)
+    assert theory.get_color() == "black" and early.get_color() != late.get_color()
+    assert ax.get_legend_handles_labels()[1] == ["late: slope −2.00 ± 0.00"]
+
+
+def test_neurons(ax):
+    w = np.asarray([[[1.0, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 3.0]]])  # two times, two neurons
+    a = np.asarray([[1.0, -1.0], [0.5, -2.0]])
+    plotting.neurons(ax, w, a, {"w": np.asarray([[0.0, 2.0]]), "a": np.asarray([-1.0])})
+    ray, way, end, negative_way, negative_end = ax.lines
+    reach = 1.15 * 6
+    np.testing.assert_allclose(ray.get_xydata(), [[0, 0], [0, 3 * reach]])
+    np.testing.assert_array_equal(way.get_xydata()[:2], [[1, 0], [1, 0]])  # |a| w
+    np.testing.assert_array_equal(end.get_xydata(), [[1, 0]])
+    np.testing.assert_array_equal(negative_way.get_xydata()[:2], [[0, 1], [0, 6]])
+    np.testing.assert_array_equal(negative_end.get_xydata(), [[0, 6]])
+    assert np.isnan(way.get_xydata()[2]).all() and ray.get_linestyle() == "--"
+    assert ray.get_color() == negative_end.get_color() == "C1" and end.get_color() == "C0"
+    np.testing.assert_allclose((*ax.get_xlim(), *ax.get_ylim()), (-reach, reach, -reach, reach))
+
+
+def test_over_angle(ax):
+    angle, x = np.linspace(-np.pi, np.pi, 5), np.asarray([[0.0, 1.0], [-1.0, 0.0]])
+    plotting.over_angle(ax, angle, 2 * angle, angle, x, np.asarray([[3.0], [4.0]]))
+    learned, target, data = ax.lines
+    np.testing.assert_array_equal(learned.get_xydata(), np.stack([angle, 2 * angle], 1))
+    np.testing.assert_array_equal(target.get_ydata(), angle)
+    assert target.get_color() == "black" and target.get_linestyle() == "--"
+    np.testing.assert_allclose(data.get_xydata(), [[np.pi / 2, 3], [np.pi, 4]])
+    np.testing.assert_allclose(ax.get_ylim(), (-1.8 * np.pi, 1.8 * np.pi))
+
+
 def test_before_and_after(ax):
     x, before, after = np.arange(4.0), np.zeros((2, 4)), np.ones((2, 4))
     plotting.before_and_after(ax, x, before, after, x[:1], np.ones((1, 1)))

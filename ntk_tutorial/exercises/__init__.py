@@ -3,7 +3,15 @@
 Each returns a `Verdict`: whether the answer is right and, where it is wrong in a typical way, why.
 """
 
-from . import a_choice_of_scale, large_kernels, tangent_kernel, taylor_expansion, training_dynamics, when_it_fails
+from . import (
+    a_choice_of_scale,
+    large_kernels,
+    tangent_kernel,
+    taylor_expansion,
+    training_dynamics,
+    two_layer_networks,
+    when_it_fails,
+)
 from ._verdict import Verdict
 
 __all__ = [
@@ -13,5 +21,6 @@ __all__ = [
     "tangent_kernel",
     "taylor_expansion",
     "training_dynamics",
+    "two_layer_networks",
     "when_it_fails",
 ]
