@@ -1,7 +1,8 @@
 """Neural tangent kernels and linearized training, in JAX.
 
 Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
-iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, timing, datasets, plotting.
+iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, laziness, timing, datasets,
+plotting.
 Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and `ntk.exercises`
 stay modules.
 """
@@ -76,6 +77,7 @@ from .iterative import (
 )
 from .kernel_state import KernelState
 from .layers import Dense, Elementwise, Flatten, Identity, Layer, LayerNorm
+from .laziness import LazyDistances, lazy_bounds, lazy_distances
 from .linearization import linearize, scaled, scaled_increment, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
