@@ -2,8 +2,8 @@
 
 Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
 iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, laziness, regimes, results,
-timing, datasets, plotting, interactive. Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`,
-`ntk.regimes`, `ntk.results`, `ntk.plotting`, `ntk.interactive` and `ntk.exercises` stay modules.
+timing, datasets, plotting, interactive. Everything public is reached flat, `import ntk_tutorial as ntk`;
+`ntk.datasets`, `ntk.regimes`, `ntk.results`, `ntk.plotting`, `ntk.interactive` and `ntk.exercises` stay modules.
 """
 
 from . import _lazy, datasets, exercises, regimes, results
