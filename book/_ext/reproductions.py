@@ -1,9 +1,9 @@
 """Fill the page of reproductions: each claim of claims.yaml beside the number that a chapter's stored output has for it.
 
 Nothing on the page is typed twice. A claim names a chapter and a regular expression that must match its printed outputs
-exactly once (those of the figure it names, if that cell prints at all); the first group is the number, a second one its
-standard error. The verdict follows from both and from
-what the source says, and where they disagree the entry must say why.
+exactly once, in the cell of the figure it names or, where it is not found there, in all of them. The first group is the
+number, a second one its standard error. The verdict follows from both and from what the source says; where they
+disagree the entry must say why.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def _judged(entry: dict) -> dict:
         raise ValueError(
             f"claims.yaml, {name}: {notebook.name} has no figure {entry['figure']}, it has {list(figures)}"
         )
-    cells = [figures[entry["figure"]]] if figures[entry["figure"]] else printed
-    found = [match for cell in cells for match in re.finditer(entry["find"], cell, re.M)]
+    find = re.compile(entry["find"], re.M)
+    found = list(find.finditer(figures[entry["figure"]])) or [m for cell in printed for m in find.finditer(cell)]
     if len(found) != 1:
         raise ValueError(
             f"claims.yaml, {name}: {entry['find']!r} matches {len(found)} outputs of {notebook.name}, not 1"
