@@ -155,6 +155,7 @@ by_hand, one = abs(y_one * jax.grad(slope)(0.0)) / slope(0.0) ** 2, jnp.ones((1,
 kappa = ntk.relative_scale(bent, 0.0, one, y_one * one).kappa
 print(f"κ by hand {by_hand:.4f}, by the package {kappa:.4f}")
 assert jnp.allclose(by_hand, kappa) and jnp.allclose(kappa, abs(c * y_one) / alpha)
+
 # %% [markdown]
 # <details class="answer"><summary>Predict before you run: what does α do to the κ of any centred model?</summary>
 #
@@ -269,7 +270,7 @@ assert all(abs(fit.exponent - law) < 0.03 for fit, law in zip(fits, (-1, -2, -1)
 
 # %% [markdown]
 # **What we see.** No measurement crosses its bound, for any seed, scale and time; this is a theorem, so a crossing would
-# have meant an error in the code. For the movement the bound is within a factor of about two. For the other two it
+# have meant an error in the code. For the movement the bound is within a factor of 2.5. For the other two it
 # is loose, and looser the longer one trains: at $k = 1$ the gap is 0.0035 of its bound, at $k = 1000$ a millionth. The proof
 # lets $\lVert F - y\rVert$ stay at $\lVert y\rVert$ for ever. The exponents are those of the theorem.
 #
