@@ -79,11 +79,15 @@ def _linear_path(f, params0, x, y, ts):
     """θ̄ − θ₀ for α = 1, and F̄, at all times."""
     theta = as_matrix(gram(empirical_ntk(f, params0), x))
     eigenvalues, modes = eigenmodes(theta)
-    response = gradient_flow().response(eigenvalues / len(x), ts[:, None])  # ∫₀ᵗ exp(−λ s/n) ds
-    weights = (response * (y.reshape(-1) @ modes)) @ modes.T / len(x)
     pull_back = jax.vjp(lambda params: outputs(f, params, x), params0)[1]
-    displacement = jax.vmap(lambda w: ravel_pytree(pull_back(w.reshape(y.shape))[0])[0])(weights)
-    return displacement, (weights @ theta).reshape(-1, *y.shape)
+
+    def at(t):
+        response = gradient_flow().response(eigenvalues / len(x), t)  # ∫₀ᵗ exp(−λ s/n) ds
+        weights = modes @ (response * (modes.T @ y.reshape(-1))) / len(x)
+        displacement = pull_back(weights.reshape(y.shape))[0]
+        return ravel_pytree(displacement)[0], (theta @ weights).reshape(y.shape)
+
+    return jax.vmap(at)(ts)
 
 
 def lazy_bounds(kappa: Array, k: ScalarLike) -> LazyDistances:

@@ -155,6 +155,7 @@ by_hand, one = abs(y_one * jax.grad(slope)(0.0)) / slope(0.0) ** 2, jnp.ones((1,
 kappa = ntk.relative_scale(bent, 0.0, one, y_one * one).kappa
 print(f"κ by hand {by_hand:.4f}, by the package {kappa:.4f}")
 assert jnp.allclose(by_hand, kappa) and jnp.allclose(kappa, abs(c * y_one) / alpha)
+
 # %% [markdown]
 # <details class="answer"><summary>Predict before you run: what does α do to the κ of any centred model?</summary>
 #
@@ -206,8 +207,7 @@ assert jnp.allclose(by_hand, kappa) and jnp.allclose(kappa, abs(c * y_one) / alp
 # $M\lVert u\rVert\lVert y\rVert/\alpha + S\lVert\Delta\rVert$. Integrate, and divide by $\alpha$. ∎
 #
 # Chizat, Oyallon and Bach prove statements of this kind for other losses too; the constants here are our own. They are in
-# `ntk.lazy_bounds(kappa, k)`. To draw them we need a number $M$ that is proven, not
-# estimated, on the whole ball. Take one hidden layer of $m$ tanh units on inputs of length $\sqrt d$,
+# `ntk.lazy_bounds(kappa, k)`. To draw them we need a number $M$ that is proven, not estimated, on the whole ball. Take one hidden layer of $m$ tanh units on inputs of length $\sqrt d$,
 # $f = \sum_j a_j \tanh(z_j)/\sqrt m$ with $z_j = w_j\cdot x/\sqrt d$, and move by $\delta = (\delta a, \delta w)$.
 #
 # :::{prf:theorem} Curvature of a tanh layer
@@ -269,7 +269,7 @@ assert all(abs(fit.exponent - law) < 0.03 for fit, law in zip(fits, (-1, -2, -1)
 
 # %% [markdown]
 # **What we see.** No measurement crosses its bound, for any seed, scale and time; this is a theorem, so a crossing would
-# have meant an error in the code. For the movement the bound is within a factor of about two. For the other two it
+# have meant an error in the code. For the movement the bound is within a factor of 2.5. For the other two it
 # is loose, and looser the longer one trains: at $k = 1$ the gap is 0.0035 of its bound, at $k = 1000$ a millionth. The proof
 # lets $\lVert F - y\rVert$ stay at $\lVert y\rVert$ for ever. The exponents are those of the theorem.
 #
@@ -330,7 +330,7 @@ for name, (*_, run) in races.items():
 measure = lambda f, p, x, y: ntk.relative_scale(
     ntk.scaled(f, p, 1.0), p, x, y, num_starts=8, num_iterations=60).kappa
 found = {}
-for name, (f, p, x_n, y_n, run) in races.items():
+for name, (f, p, x_n, y_n, _) in races.items():
     first = jax.tree.map(lambda leaf: leaf[0], p)
     found[name] = jax.jit(partial(measure, f))(first, x_n, y_n[0])
     print(f"{name:14} κ = {found[name]:.2f}/α")
@@ -352,9 +352,8 @@ plt.show()
 # %% [markdown]
 # **What we see.** The three curves are parallel, and all lie below the bound, as the theorem wants: at $k = 1$ it reads
 # relative gap $\le \tfrac{2\sqrt2}3\kappa + \tfrac14\kappa^2$. But the gap is 0.0055, 0.0029 and 0.13 times $\kappa$, where the
-# bound has 0.94. An operator norm is
-# the worst case over directions, and a network with many parameters moves little along its worst one. So $\kappa$ gives
-# the exponent and a ceiling; the size within it depends on the model.
+# bound has 0.94. An operator norm is the worst case over all directions, and training need not move along the worst. So
+# $\kappa$ gives the exponent and a ceiling; the size below it depends on the model.
 #
 # ## What width has to do with it
 #
@@ -370,7 +369,7 @@ plt.show()
 # at every $m$; the largest of $m$ Gaussians grows like $\sqrt{2\log m}$, which spoils the power law. So take signs.
 #
 # </details>
-
+#
 # One program serves all widths if unused units are switched off by a mask; a parameter without effect adds nothing to
 # any norm.
 
@@ -401,7 +400,7 @@ assert abs(fits[0].exponent + 0.5) < 0.1 and abs(fits[1].exponent) < 0.1
 
 # %% [markdown]
 # **What we see.** With signs and $1/\sqrt m$ the exponent is −0.46 ± 0.03, and steeper at the larger widths; the worst of few
-# units is not yet as bad as the worst of many. With $1/m$ it is 0.04 ± 0.03: a network of 512 units is no lazier than one of
+# units tends to be less bad than the worst of many. With $1/m$ it is 0.04 ± 0.03: a network of 512 units is no lazier than one of
 # 32. Gaussian output weights give −0.40 ± 0.04.
 #
 # ## Exponentially fast, hardly moving
@@ -480,9 +479,8 @@ axes[1].set(xlabel="α", ylabel="‖θ − θ₀‖ / ‖θ₀‖")
 plt.show()
 
 # %% [markdown]
-# **What we see.** From $\alpha = 1$ on the measured rate is within 1 % of the initial kernel's. At $\alpha = 100$ the loss falls by twenty
-# orders of magnitude while the parameters move by 0.05 %. The theorem is far more
-# cautious: it asks for $\kappa \le 2.5\cdot10^{-4}$, and the decay is as fast at $\alpha = 1$.
+# **What we see.** From $\alpha = 1$ on the measured rate is within 1 % of the initial kernel's. At $\alpha = 100$ the loss
+# falls by twenty orders of magnitude while the parameters move by 0.05 %. The theorem is far more cautious: it asks for $\kappa \le 2.5\cdot10^{-4}$, and the decay is as fast at $\alpha = 1$.
 #
 # ## Digits lost, and found
 #
@@ -551,8 +549,8 @@ assert jnp.allclose(integral, linear, rtol=1e-3) and direct > 2 * linear
 
 # %% [markdown]
 # **What we see.** The subtraction's error grows in proportion to $\alpha$: in float32 nothing of the output is left near
-# $\alpha = 10^6$. Training with it ends, as asserted, at more than
-# twice the loss, while training with the increment cannot be told from the linear model. At
+# $\alpha = 10^6$. Training with it ends, as asserted, at more than twice the loss, while training with the increment
+# cannot be told from the linear model. At
 # $\alpha = 1$ two nodes are not enough for a step of this size, and the plain subtraction is the better choice.
 #
 # ## Where it breaks
