@@ -394,8 +394,6 @@ fits = [ntk.plotting.scaling(ax, widths, column, theory=law, label=name)
         for column, name, law in zip(jnp.moveaxis(found, 2, 0), names, (-0.5, 0, None))]
 ntk.plotting.widths_axis(ax, widths.astype(int), "relative scale κ")
 plt.show()
-for name, fit in zip(names, fits):
-    print(f"{name}: slope {fit.exponent:.2f} ± {fit.standard_error:.2f}")
 assert abs(fits[0].exponent + 0.5) < 0.1 and abs(fits[1].exponent) < 0.1
 
 # %% [markdown]
