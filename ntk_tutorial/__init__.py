@@ -83,4 +83,5 @@ from .timing import median_seconds
 from .training import Arrival, Trajectory, cross_entropy, hinge, squared_loss, train, train_until
 
 plotting = _lazy.lazy(f"{__name__}.plotting")  # with matplotlib
+interactive = _lazy.lazy(f"{__name__}.interactive")
 __version__ = "0.1.0"

@@ -32,6 +32,16 @@ def scaling(ax: Axes, x, samples, *, theory: float | None = None, label: str = "
     return fit
 
 
+def measured(ax: Axes, x, samples, *, label: str = "", color=None, fmt: str = "o-") -> None:
+    """The geometric mean of samples (seeds, len(x)) with its standard error, on logarithmic axes; NaN is left out."""
+    logs = np.log(np.asarray(samples, float))
+    mean, number = np.nanmean(logs, 0), np.sum(~np.isnan(logs), 0)
+    error = np.nanstd(logs, 0, ddof=1) / number**0.5
+    bars = np.exp(mean) * np.stack([1 - np.exp(-error), np.exp(error) - 1])
+    ax.errorbar(x, np.exp(mean), bars, fmt=fmt, capsize=2, markersize=4, label=label, color=color)
+    ax.set(xscale="log", yscale="log")
+
+
 def growth(ax: Axes, sizes, values, labels, *, theory=None, xlabel: str = "", ylabel: str = "") -> None:
     """Columns of values (len(sizes), c) against sizes on logarithmic axes; with theory, as dots with it dashed through.
 

@@ -1,0 +1,754 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lazy or feature: one plane
+#
+# **Whether a network learns features or trains as a linear model is decided by one number, made of its width and the scale
+# of its output, and power laws describe both sides.**
+#
+# *Reading time 35 minutes; run time about a minute and a half on two CPU cores, which suffice.*
+
+# %% tags=["hide-input"]
+# Where the package is missing (Colab), install it and keep the jax that is there.
+import importlib.metadata, importlib.util, subprocess, sys
+SOURCE = "git+https://github.com/ntk-tutorial/ntk-tutorial@main"
+if importlib.util.find_spec("ntk_tutorial") is None:
+    keep = [f"{name}=={importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "numpy")]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", SOURCE, *keep], check=True)
+
+import jax, jax.numpy as jnp, matplotlib.pyplot as plt
+import ntk_tutorial as ntk
+jax.config.update("jax_enable_x64", True)
+plt.style.use("ntk_tutorial.ntk")
+
+# %% [markdown]
+# A network $f(x, \theta)$ with hidden layers of width $m$ is trained as $F = \alpha\,(f(x,\theta) - f(x,\theta_0))$, with an
+# output scale $\alpha$. If $\alpha$ is large, parameters need to move little and the tangent kernel $\Theta$ stays
+# as it was: *lazy* training. If $\alpha$ is small, the kernel changes: *feature* training. Where is the border, and what
+# has it to do with the width? Mario Geiger, Stefano Spigler, Arthur Jacot and Matthieu Wyart {cite}`geiger2020` answered by
+# training networks all over the plane of $\alpha$ and $m$ ($h$ in their paper).
+#
+# We have done the same, on a smaller scale: handwritten digits, 5 widths, 13 scales, 10 seeds a point. The
+# results are stored with the package; `measured` takes values from there, seeds along the first axis. Where a network did
+# not finish (ReLU units can die, and the integrator has a limit of steps) it puts NaN, and such a network is left out of all averages.
+
+# %%
+plane = ntk.results.load("crossover")
+widths, scales = plane.axis("width"), jnp.array(plane.axis("scaled_alpha"))
+
+def measured(results, value, *axes, **chosen):
+    table = lambda v: jnp.moveaxis(results.select(**chosen).array(v, *axes), -1, 0)
+    return jnp.where(table("reached") == 1, table(value), jnp.nan)
+
+cases = [(task, phi) for task in plane.axis("task") for phi in plane.axis("activation")]
+change = {(task, phi): measured(plane, "kernel_change", "width", "scaled_alpha",
+                                task=task, activation=phi) for task, phi in cases}
+for case in cases:
+    lost = jnp.isnan(change[case]).sum((0, 2))
+    print(*case, "- not finished, of 130 a width:", dict(zip(widths, lost.tolist())))
+
+# %% [markdown]
+# Here is what the training did to the kernel, on the left against $\alpha$, on the right against $\sqrt m\,\alpha$.
+
+# %% mystnb={"image": {"alt": "Two panels of relative kernel change against output scale on logarithmic axes, one falling curve for each of five widths from 16 to 256. Left, against alpha, five separate parallel curves. Right, against root m times alpha, four of them lie on one another from 0.001 to about 10; width 16 is slightly above, and beyond 10 the curves fan out a little."}, "figure": {"caption": "Relative change of the tangent kernel in training, ReLU networks with two hidden layers on digits; geometric mean and standard error of 10 seeds. Left: a curve for each width. Right: the same points.", "name": "fig-lazy-or-feature-surprise"}}
+fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.6), sharey=True)
+for i, m in enumerate(widths):
+    for ax, at in zip(axes, (scales / m**0.5, scales)):
+        ntk.plotting.measured(ax, at, change["digits", "relu"][:, i], label=f"m = {m}")
+axes[0].set(xlabel="output scale α", ylabel="kernel change ‖ΔΘ‖ / ‖Θ₀‖")
+axes[1].set(xlabel="√m α"), axes[1].legend(fontsize=9)
+plt.show()
+
+# %% [markdown]
+# Five curves became one. The kernel changes by a factor of more than a hundred thousand at one end and by less than a
+# hundredth at the other, and from width 32 on the combination $\sqrt m\,\alpha$ tells which, except far on the lazy side.
+#
+# ## You will be able to
+#
+# - decide from width and output scale in which regime a network will train;
+# - derive the crossover $\alpha^* \sim m^{-1/2}$ and the time $t_1 \sim \sqrt m\,\alpha$ from one estimate;
+# - derive the exponent $2L/(L+1)$ of the feature side and check it against networks of one to five hidden layers;
+# - explain why lazy ReLU networks have exponents of their own;
+# - tell the two infinite-width limits apart, NTK and mean-field.
+#
+# You need {doc}`/book/linearization/tangent_kernel` and the scaled model, which *Lazy training is a choice of scale*
+# introduces. Symbols are those of {doc}`/book/notation`. New are
+#
+# :::{prf:definition} Scaled output scale
+# :label: def-lazy-or-feature-scale
+#
+# $\tilde\alpha = \sqrt m\,\alpha$. In the NTK parameterization, where $f$ is of order one at initialization, it is $\alpha$
+# times the square root of the width. The *crossover* $\tilde\alpha^*$ is the value at which the relative change of the kernel,
+# $\lVert\Theta - \Theta_0\rVert/\lVert\Theta_0\rVert$ on the training examples, is 1; $\alpha^* = \tilde\alpha^*/\sqrt m$.
+#
+# :::
+#
+# and $L$, the number of hidden layers. Training is gradient flow on $R(F)/\alpha^2$, so that
+# $\mathrm dF/\mathrm dt = -\Theta\,\partial R/\partial F$ with the kernel of the unscaled network: the same unit of
+# time for all $\alpha$.
+#
+# ## A chain, by hand
+#
+# The smallest network of depth $L$ has one unit a layer, no activation, and all its $L + 1$ weights equal to $\lambda$:
+# $f = \lambda^{L+1}$ on the input 1, starting from $\lambda = 1$. By symmetry the weights stay equal. The
+# tangent kernel is $\Theta = (L+1)\,\lambda^{2L}$, one term $(\lambda^L)^2$ a weight.
+#
+# :::{prf:theorem} Both regimes of a chain
+# :label: thm-lazy-or-feature-chain
+#
+# When the chain, trained as $F = \alpha\,(f - 1)$, has reached $F = 1$, its kernel is
+#
+# $$
+# \frac{\Theta}{\Theta_0} = \Bigl(1 + \frac1\alpha\Bigr)^{a}, \qquad a = \frac{2L}{L+1}.
+# $$ (eq-lazy-or-feature-chain)
+#
+# :::
+#
+# *Proof.* $F = 1$ means $\lambda^{L+1} = 1 + 1/\alpha$, and $\Theta/\Theta_0 = \lambda^{2L}$. ∎
+#
+# For $\alpha \gg 1$ the kernel changes by $a/\alpha$: lazy. For $\alpha \ll 1$ it grows as $\alpha^{-a}$: feature. In
+# between lies the crossover, at $\alpha$ of order one. When does it happen? With a loss of slope $-1$, which the hinge has
+# until the goal is near, $\mathrm d\lambda/\mathrm dt = \lambda^L/\alpha$. So time counts in units of $\alpha$:
+#
+# $$
+# t = \alpha \int_1^{\lambda} s^{-L}\,\mathrm ds
+# \;\longrightarrow\; \frac{\alpha}{L-1} \quad\text{for } \lambda \to \infty,\ L \ge 2 .
+# $$ (eq-lazy-or-feature-time)
+#
+# Seven chains with $L = 2$. The package's `train_until` follows the gradient flow until a condition holds, here $F > 1$,
+# and its hinge loss rounds the kink of $\max(0, 1 - yF)$ off.
+
+# %%
+chain, start, one = lambda w, x: jnp.prod(w) * x, jnp.ones(3), jnp.ones((1, 1))  # L = 2
+
+def train_chain(alpha):
+    model = ntk.scaled(chain, start, alpha)
+    end = ntk.train_until(model, start, one, one, lambda w: model(w, 1.0) > 1, loss=ntk.hinge)
+    kernels = [ntk.gram(ntk.empirical_ntk(chain, w), one) for w in (start, end.params)]
+    return model(end.params, 1.0), 1 + ntk.relative_change(*kernels), end.t * alpha**2
+
+alphas = jnp.geomspace(1e-3, 1e3, 7)
+reached, growth, time = jax.jit(jax.vmap(train_chain))(alphas)
+assert jnp.allclose(growth, (1 + reached / alphas) ** (4 / 3))  # the theorem, where it stopped
+print("kernel after / before:", *(f"{g:.3g}" for g in growth))
+print("time / α:             ", *(f"{t:.2f}" for t in time / alphas))
+
+# %% [markdown]
+# Training stops with the first step past the goal, so we compare at the $F$ it had reached. The last row falls at large
+# $\alpha$, where the goal is reached after $t \approx 1/\Theta_0$, and is about $1/(L - 1) = 1$ at small ones. The rest of this chapter asks how much of it
+# survives in networks with many units, random weights and data.
+#
+# ## The experiment
+#
+# Fully-connected networks with $L = 2$ hidden layers, no biases, all weights drawn from $\mathcal N(0,1)$, in the NTK
+# parameterization, activations scaled to mean square one. Inputs are the 10 principal components of an image, scaled to length
+# $\sqrt{10}$; labels are $\pm1$ for even and odd digits. Gradient flow runs until every one of $n = 128$ examples has a
+# margin $y F > 1$. All that follows Geiger and co-authors; what differs is the size (they have up to ten
+# thousand examples), our loss, a smooth hinge for all runs, and the integrator: an adaptive method of third order in place
+# of their Euler rule.
+#
+# Stored numbers deserve suspicion. `ntk.regimes.crossover` is the function that made each point; it takes the stored
+# configuration, and `deviation` returns the largest difference of any of its values (kernel change, time, test error, …
+# of every seed) in units of that value's spread over seeds.
+
+# %%
+for scale in (10.0, 1000.0):
+    off = plane.deviation(ntk.regimes.crossover, task="digits", activation="relu", width=64,
+                          scaled_alpha=scale)
+    assert off < 0.2  # spreads over seeds; other machines' integrators take other steps
+
+# %% [markdown]
+# ## Where the two regimes meet
+#
+# Why $\sqrt m\,\alpha$? Follow one hidden unit. Its weights receive the gradient of $F/\alpha$, which in the NTK
+# parameterization has a factor $m^{-1/2}$ for the unit's share in the output. After time $t$, its pre-activation has changed by
+#
+# $$
+# \delta z \;\sim\; \frac{t}{\alpha\sqrt m} = \frac{t}{\tilde\alpha} .
+# $$ (eq-lazy-or-feature-unit)
+#
+# The kernel changes noticeably once $\delta z$ is of order one, at a time $t_1 \sim \tilde\alpha$. The margin,
+# meanwhile, is reached at a time of order one if the kernel stays, since $\Theta$ is of order one. So there is a race: for
+# $\tilde\alpha \gg 1$ training ends before $t_1$, for $\tilde\alpha \ll 1$ the kernel changes first. The border is at
+# a fixed $\tilde\alpha$, that is, at $\alpha^* \sim m^{-1/2}$.
+#
+# <details class="answer"><summary>Predict before you run: from m = 16 to m = 256, by what factor does α* fall? Does it depend on the activation?</summary>
+#
+# By a factor of 4, if the argument holds down to such small widths. The activation can change the constant; nothing in
+# the argument depends on it.
+#
+# </details>
+#
+# For each seed we look where its curve crosses 1, on straight lines between points of the double logarithmic plot
+# (`ntk.regimes.crossing`).
+
+# %%
+stars = {case: ntk.regimes.crossing(scales, change[case], 1.0) / jnp.sqrt(jnp.array(widths))
+         for case in cases}
+for case, star in stars.items():
+    fit, all_widths = ntk.power_law(widths[1:], star[:, 1:]), ntk.power_law(widths, star)
+    print(f"{case[0]}, {case[1]}: slope {fit.exponent:.2f} ± {fit.standard_error:.2f} for m ≥ 32",
+          f"(with m = 16: {all_widths.exponent:.2f}), √m α* = {(star[:, -1] * 16).mean():.1f}")
+    assert abs(fit.exponent + 0.5) < 0.1  # 2 to 3 standard errors, and what m = 32 adds
+
+# %% mystnb={"image": {"alt": "Two panels. Left: the crossover alpha star against width on logarithmic axes, straight lines close to the dashed slope minus one half. Right: the plane of alpha and width, dots coloured by kernel change, from huge at small alpha to tiny at large alpha; a dashed line of slope minus two through the dots where the change is one; a vertical line at alpha one leads into the lazy region as width grows, a line parallel to the dashed one stays in the feature region."}, "figure": {"caption": "Left: the crossover, mean and standard error of 10 seeds, with slope −1/2 (dashed). Right: the plane for ReLU on digits; colour is the kernel change, dashed the crossover. As the width grows, α = 1 (solid) leads into the lazy region; α = m^(−1/2) (dotted) runs parallel to the border.", "name": "fig-lazy-or-feature-plane"}}
+fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.5))
+for case, star in stars.items():
+    ntk.plotting.measured(axes[0], widths, star, label=", ".join(case))
+ms = jnp.array([14.0, 300.0])
+border = stars["digits", "relu"][:, -1].mean() * (ms / 256) ** -0.5
+axes[0].plot(ms, border, **ntk.plotting.THEORY)
+axes[0].legend(fontsize=9), axes[0].set(ylabel="crossover α*", xlabel="width m")
+X, Y = scales / jnp.sqrt(jnp.array(widths))[:, None], jnp.array(widths)[:, None] + 0 * scales
+mean = jnp.exp(jnp.nanmean(jnp.log(change["digits", "relu"]), 0))
+dots = axes[1].scatter(X, Y, c=mean, norm="log", s=45, cmap="viridis_r")
+fig.colorbar(dots, ax=axes[1], label="kernel change")
+axes[1].plot(border, ms, **ntk.plotting.THEORY)
+axes[1].plot([1, 1], ms, "k-", ms**-0.5, ms, "k:", linewidth=1.2)
+axes[1].set(xscale="log", yscale="log", xlabel="output scale α", ylabel="width m")
+for axis in (axes[0].xaxis, axes[1].yaxis):
+    axis.set_ticks(widths, widths), axis.set_minor_locator(plt.NullLocator())
+plt.show()
+
+# %% [markdown]
+# **What we see.** @@ALPHASTAR@@
+#
+# Is one half really the best exponent? In the next picture you choose it: the horizontal axis is $m^p\,\alpha$. Drag $p$
+# until the curves lie on one another. The number below says by what factor the crossovers of the five
+# widths differ, the largest over the smallest.
+
+# %% mystnb={"image": {"alt": "Curves of kernel change against m to the power p times alpha for five widths, with a slider for p from 0 to 1 and one for the activation. At p = 0 and p = 1 the five curves are apart, at p = 0.5 they nearly coincide."}, "figure": {"caption": "Drag p, the power of the width in the horizontal axis. Digits; geometric means of 10 seeds.", "name": "fig-lazy-or-feature-slider"}}
+powers, phis = jnp.arange(11) / 10, plane.axis("activation")
+means = {phi: jnp.exp(jnp.nanmean(jnp.log(change["digits", phi]), 0)) for phi in phis}
+
+def frame(ax, i, j):
+    for m, curve in zip(widths, means[phis[j]]):
+        ax.plot(scales * m ** (powers[i] - 0.5), curve, "o-", markersize=3, label=f"m = {m}")
+    ax.set(xscale="log", yscale="log", xlabel="m^p α", ylabel="kernel change"), ax.legend()
+
+def note(p, phi):
+    place = stars["digits", phi].mean(0) * jnp.array(widths) ** p
+    return f"crossovers differ by a factor {place.max() / place.min():.2f}"
+
+ntk.interactive.slider(
+    frame, {"p": [f"{p:.1f}" for p in powers], "activation": phis}, start=(2, 0),
+    alt="Kernel change against m^p times alpha, one curve a width",
+    notes=[note(p, phi) for p in powers for phi in phis])
+
+# %% [markdown]
+# ## The time when the kernel starts to change
+#
+# The argument rests on $t_1 \sim \tilde\alpha$. We look at it directly.
+#
+# :::{prf:definition} Time of departure
+# :label: def-lazy-or-feature-time
+#
+# $t_1$ is the first time at which $\lVert\Theta - \Theta_0\rVert/\lVert\Theta_0\rVert = \tfrac12$.
+#
+# :::
+#
+# There is more to say of the time before $t_1$. While $\lvert F\rvert \ll 1$, every example pulls with the same force, and
+# gradient flow follows the same path $\theta(t/\alpha)$ for all $\alpha$. Along it $f - f_0 = F/\alpha$ grows linearly, as
+# $t/\alpha$. At $t_1 \sim \sqrt m\,\alpha$ it has thus grown by about $\sqrt m$.
+#
+# <details class="answer"><summary>Predict before you run: plot the kernel's change against t/α̃ for several widths and scales. Which curves will differ?</summary>
+#
+# If the argument is right none should differ much: not the scales, since the path is the same, and not the widths, since
+# δz depends on t/α̃ only. The growth of f needs to be divided by √m to fall on one curve.
+#
+# </details>
+#
+# ReLU networks, 64 digits, 4 seeds, three widths, two scales a hundred apart. A draw of the widest network, cut by
+# `narrower`, serves for all. `course` trains one and records both quantities at times `ratios` $\times\,\tilde\alpha$.
+
+# %%
+from functools import partial
+
+x, y, *_ = ntk.datasets.digits(jax.random.key(0), 64, 0, num_components=10)
+net = lambda m, depth, phi: ntk.regimes.perceptron(m, depth, ntk.regimes.ACTIVATIONS[phi])
+draw = lambda net: ntk.draw(net, jax.random.split(jax.random.key(2), 4), (10,))
+narrower = lambda drawn, m: jax.tree.map(
+    lambda w: w[:, :10 if w.shape[1] == 10 else m, :1 if w.shape[2] == 1 else m], drawn)
+kernel = lambda net, params: ntk.gram(ntk.layerwise(net, params), x)
+over = lambda one: jax.jit(jax.vmap(jax.vmap(one, (0, None)), (None, 0), 1))
+ratios, sizes, two = jnp.geomspace(0.2, 4, 12), [32, 64, 128], jnp.array([0.01, 1.0])
+
+def course(net, m, params0, scale):
+    theta0, f0, alpha = kernel(net, params0), ntk.outputs(net.apply, params0, x), scale / m**0.5
+    look = lambda p: (ntk.relative_change(theta0, kernel(net, p)),
+                      ntk.rms(ntk.outputs(net.apply, p, x) - f0))
+    return ntk.train(ntk.scaled(net.apply, params0, alpha), params0, x, y,
+                     ntk.gradient_flow(rtol=1e-4), ts=ratios * scale / alpha**2,
+                     loss=ntk.hinge, record=look).record
+
+# %% [markdown]
+# Arrays below have axes for seeds, scales and times.
+
+# %%
+widest, nets = draw(net(128, 2, "relu")), [net(m, 2, "relu") for m in sizes]
+courses = [over(partial(course, one, m))(narrower(widest, m), two)
+           for one, m in zip(nets, sizes)]
+at = jnp.vectorize(lambda t, g: jnp.interp(t, ratios, g), signature="(),(n)->()")
+t1 = jnp.stack([ntk.regimes.crossing(ratios, moved, 0.5) for moved, _ in courses], 2)
+grown = jnp.stack([at(t1[:, :, i], g) for i, (_, g) in enumerate(courses)], 2)
+for name, values in (("t1 / α̃", t1), ("growth of f", grown)):
+    fit = ntk.power_law(sizes, values[:, 0])
+    print(f"{name}: {values.mean((0, 2))[0]:.3f} and {values.mean((0, 2))[1]:.3f} at the two scales,",
+          f"slope in m {fit.exponent:.2f} ± {fit.standard_error:.2f}")
+    assert jnp.allclose(values[:, 0], values[:, 1], rtol=0.05)  # one path for all small scales
+    assert abs(fit.exponent - (name != "t1 / α̃") / 2) < 0.15  # 2 to 3 standard errors of 4 seeds
+
+# %% [markdown]
+# The whole courses, at $\tilde\alpha = 0.01$:
+
+# %% mystnb={"image": {"alt": "Two panels against time divided by scaled alpha. Left: kernel change for widths 32, 64 and 128, rising from below 0.1 and passing one half together near 1.4, to more than two at 4. Right: growth of f divided by root m, three nearly coinciding lines, at first along a dashed line of slope one."}, "figure": {"caption": "Courses of training in the feature regime (α̃ = 0.01): mean and standard error of 4 seeds. Left: kernel change; dotted: one half, which defines t₁. Right: root mean square of f − f₀ on the training set, over √m, beside linear growth (dashed).", "name": "fig-lazy-or-feature-time"}}
+fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.4))
+for m, (moved, g) in zip(sizes, courses):
+    for ax, values in zip(axes, (moved[:, 0], g[:, 0] / m**0.5)):
+        ntk.plotting.measured(ax, ratios, values, label=f"m = {m}")
+axes[0].axhline(0.5, color="black", linestyle=":", linewidth=1.2)
+axes[1].plot(ratios, ratios * g[:, 0, 0].mean() / m**0.5 / ratios[0], **ntk.plotting.THEORY)
+axes[0].set(xlabel="t / α̃", ylabel="kernel change"), axes[0].legend(fontsize=9)
+axes[1].set(xlabel="t / α̃", ylabel="growth of f / √m")
+plt.show()
+
+# %% [markdown]
+# **What we see.** @@T1@@
+#
+# ## The end of feature training, layer by layer
+#
+# After $t_1$ weights grow. Suppose that growth is what matters, a factor $\lambda$ in each layer. A network of
+# ReLU units without biases is homogeneous: with all weights multiplied by $\lambda$, $f$ is multiplied by $\lambda^{L+1}$
+# and $\Theta$ by $\lambda^{2L}$, just as for the chain. At $t_1$, $F$ was of order $\alpha\sqrt m = \tilde\alpha$, so the
+# margin is reached when $\tilde\alpha\,\lambda^{L+1} \sim 1$. Hence
+#
+# $$
+# \frac{\lVert\Delta\Theta\rVert}{\lVert\Theta_0\rVert} \sim \lambda^{2L} \sim \tilde\alpha^{-a},
+# \qquad a = \frac{2L}{L+1}:\quad 1,\ \tfrac43,\ \tfrac32,\ \tfrac85,\ \tfrac53,\ \dots
+# $$ (eq-lazy-or-feature-exponent)
+#
+# the exponent of {prf:ref}`thm-lazy-or-feature-chain`. Softplus, $\log(1 + e^{\beta z})/\beta$ with $\beta = 5$, is close to ReLU
+# for large $z$, so the same should hold.
+#
+# <details class="answer"><summary>Predict before you run: can a reach 2?</summary>
+#
+# Not at finite depth: 2L/(L + 1) grows with L and tends to 2. Geiger and co-authors state a < 2, and a → 2 as depth grows.
+#
+# </details>
+#
+# A second stored sweep has networks of width 64 and one to five hidden layers at small $\tilde\alpha$. First, one of its
+# points again; then the exponents.
+
+# %%
+sweep = ntk.results.load("depth")
+layers, small = sweep.axis("depth"), jnp.array(sweep.axis("scaled_alpha"))
+off = sweep.deviation(ntk.regimes.crossover, activation="relu", depth=2,
+                      scaled_alpha=sweep.axis("scaled_alpha")[-1])
+assert off < 0.2  # spreads over seeds
+
+# %% mystnb={"image": {"alt": "Two panels. Left: kernel change against scaled alpha on logarithmic axes for ReLU networks with one to five hidden layers, straight falling lines, the steeper the deeper. Right: their exponent a against depth for ReLU and softplus, rising from 1 towards 2, close to the dashed theory."}, "figure": {"caption": "Left: kernel change at the end of feature training, ReLU, width 64, geometric mean and standard error over seeds; L is the number of hidden layers. Right: the exponents beside 2L/(L + 1), dashed.", "name": "fig-lazy-or-feature-depth"}}
+theory = jnp.array([2 * L / (L + 1) for L in layers])
+fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.5))
+for phi, fmt in zip(sweep.axis("activation"), ("o-", "s:")):
+    moved = measured(sweep, "kernel_change", "depth", "scaled_alpha", activation=phi)
+    fits = [ntk.power_law(small, jnp.exp(jnp.nanmean(jnp.log(moved[:, i]), 0)))
+            for i in range(len(layers))]
+    a, error = (jnp.array([sign * getattr(fit, name) for fit in fits])
+                for sign, name in ((-1, "exponent"), (1, "standard_error")))
+    print(f"{phi}, not finished {int(jnp.isnan(moved).sum())}:",
+          *(f"{e:.2f} ± {s:.2f}" for e, s in zip(a, error)))
+    assert (jnp.diff(a) > 0).all() and (a < 2).all() and (abs(a / theory - 1) < 0.1).all()
+    axes[1].errorbar(layers, a, error, fmt=fmt, label=phi)
+    for i, L in enumerate(layers if phi == "relu" else []):
+        ntk.plotting.measured(axes[0], small, moved[:, i], label=f"L = {L}")
+axes[1].plot(layers, theory, **ntk.plotting.THEORY), axes[1].legend()
+axes[1].set(xlabel="hidden layers L", ylabel="exponent a", xticks=layers)
+axes[0].set(xlabel="α̃", ylabel="kernel change"), axes[0].legend(fontsize=9)
+plt.show()
+
+# %% [markdown]
+# **What we see.** @@DEPTH@@
+#
+# ## The lazy side is not one curve
+#
+# In {numref}`fig-lazy-or-feature-surprise` the curves fan out at large $\tilde\alpha$. Take one hidden layer,
+# $f = m^{-1/2}\sum_i a_i\,\varphi(z_i)$, whose kernel contains the mean over units
+# $\frac1m \sum_i a_i^2\,\varphi'(z_i)\,\varphi'(z_i')$. In the time of order one that lazy training takes, {eq}`eq-lazy-or-feature-unit` says that $z_i$
+# moves by $\delta z_i \sim a_i / (\alpha\sqrt m)$. Expand the kernel to second order in it:
+#
+# - The first-order terms have the sign of $a_i$, which is random. A sum of $m$ such terms is of order $\sqrt m$, so the mean
+#   changes by $m^{-1/2}\,\delta z \sim 1/(\alpha m)$.
+# - The second-order terms have $a_i^2$ and all the same sign: $\delta z^2 \sim 1/(\alpha^2 m)$.
+#
+# $$
+# \frac{\lVert\Delta\Theta\rVert}{\lVert\Theta_0\rVert} \;\approx\; \frac{c_1}{\alpha m} + \frac{c_2}{\alpha^2 m}
+# \;=\; \frac{c_1}{\tilde\alpha \sqrt m} + \frac{c_2}{\tilde\alpha^2} .
+# $$ (eq-lazy-or-feature-tail)
+#
+# The second term depends on $\tilde\alpha$ alone, the first does not, and it wins once $\alpha \gg 1$. So the collapse on
+# $\sqrt m\,\alpha$ belongs to the feature side and the crossover; deep on the lazy side there is an extra $m^{-1/2}$.
+#
+# ReLU has no second derivative to expand with. Its $\varphi'$ jumps: a unit changes its part in the kernel only where
+# $z_i$ changes sign, which happens to a share $\sim\delta z$ of the units. Those $m\,\delta z$ units contribute
+# $1/m$ each with random sign, a change of $\sqrt{m\,\delta z}/m = (\tilde\alpha m)^{-1/2}$: half the exponent in $\tilde\alpha$.
+#
+# We train one-layer tanh networks until the margin is reached, at four scales a width. The first, $\alpha = m^{-1/2}$,
+# is for the next section.
+
+# %%
+lazy_sizes, outs = [32, 128, 512], {}
+tanh_draws = draw(net(512, 1, "tanh"))
+
+def at_margin(net, params0, alpha):  # whether reached; change of kernel and hidden units
+    model, hidden = ntk.scaled(net.apply, params0, alpha), ntk.Serial(net.layers[:-1]).apply
+    end = ntk.train_until(model, params0, x, y,
+                          lambda p: jnp.all(y * ntk.outputs(model, p, x) > 1), loss=ntk.hinge)
+    looks = (partial(kernel, net), lambda p: ntk.outputs(hidden, p[:-1], x))
+    return end.reached, *(ntk.relative_change(look(params0), look(end.params)) for look in looks)
+
+for m in lazy_sizes:
+    outs[m] = over(partial(at_margin, net(m, 1, "tanh")))(
+        narrower(tanh_draws, m), jnp.array([m**-0.5, 1, 10, 100]))
+    assert outs[m][0].all()
+moved, hidden = (jnp.stack([out[i] for out in outs.values()], 1) for i in (1, 2))
+
+# %% [markdown]
+# Now `moved` and `hidden` have axes for seeds, widths and scales.
+
+# %% mystnb={"image": {"alt": "Two panels against scaled alpha on logarithmic axes. Left: kernel change of tanh networks at widths 32, 128 and 512, parallel lines of slope minus one, the wider the lower. Right: stored results at width 256, softplus falling with slope minus one, ReLU with slope about minus one half."}, "figure": {"caption": "The lazy side. Left: tanh, one hidden layer, α = 1, 10, 100; mean and standard error of 4 seeds. Right: two hidden layers on digits, width 256, 10 seeds. Dashed: slopes −1 and −1/2.", "name": "fig-lazy-or-feature-tail"}}
+fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.5))
+for i, m in enumerate(lazy_sizes):
+    ntk.plotting.measured(axes[0], m**0.5 * 10.0 ** jnp.arange(3), moved[:, i, 1:], label=f"m = {m}")
+for phi, slope in (("softplus", -1), ("relu", -0.5)):
+    tail = change["digits", phi][:, -1, -5:]
+    ntk.plotting.measured(axes[1], scales[-5:], tail, label=phi)
+    axes[1].plot(scales[-3:], tail[:, -1].mean() * (scales[-3:] / 1e3) ** slope, **ntk.plotting.THEORY)
+    fit = ntk.power_law(scales[-3:], tail[:, -3:])
+    print(f"{phi}, √m α from 100 to 1000: slope {fit.exponent:.2f} ± {fit.standard_error:.2f}")
+    assert abs(fit.exponent - slope) < 0.15
+axes[0].set(xlabel="√m α", ylabel="kernel change"), axes[0].legend(fontsize=9)
+axes[1].set(xlabel="√m α"), axes[1].legend(fontsize=9)
+plt.show()
+
+# %% [markdown]
+# The exponents of tanh, in $\alpha$ at the largest width and in $m$ at the largest $\alpha$; both should be −1:
+
+# %%
+in_alpha = ntk.power_law([10.0, 100.0], moved[:, -1, 2:])
+in_width = ntk.power_law(lazy_sizes, moved[:, :, -1])
+for name, fit in (("α", in_alpha), ("m", in_width)):
+    print(f"slope in {name}: {fit.exponent:.2f} ± {fit.standard_error:.2f}")
+    assert abs(fit.exponent + 1) < 0.1  # two standard errors; c₂/α² adds a few hundredths
+
+# %% [markdown]
+# **What we see.** @@TAIL@@
+#
+# ## Two ways to infinite width
+#
+# As $m \to \infty$, what happens depends on what happens to $\alpha$. With $\alpha$ fixed, say at 1, $\tilde\alpha = \sqrt m$ grows and
+# every network becomes lazy: the *NTK limit* {cite}`jacot2018`. With $\alpha = m^{-1/2}$, $\tilde\alpha = 1$ stays, and the
+# network never becomes lazy: the *mean-field limit* {cite}`mei2018`. They are the two lines in
+# {numref}`fig-lazy-or-feature-plane`. So width alone makes nothing lazy.
+#
+# <details class="answer"><summary>Predict before you run: how do the kernel and the hidden activations change with m in each limit?</summary>
+#
+# Mean-field: not at all, since α̃ is fixed. NTK: a unit moves by 1/(α√m), slope −1/2; the kernel by 1/(αm), slope −1 once
+# α̃ is far beyond the crossover.
+#
+# </details>
+
+# %% mystnb={"image": {"alt": "Two panels against width on logarithmic axes, one line for the mean-field scaling and two for fixed alpha. Left, kernel change: flat at about 3.4 for mean-field, falling for alpha 1, and with slope minus one for alpha 100. Right, change of the hidden activations: flat at 0.8, and falling with slope about minus one half for alpha 100."}, "figure": {"caption": "Two limits of infinite width, tanh networks with one hidden layer, mean and standard error of 4 seeds. Dashed: slopes 0, −1 (left) and −1/2 (right).", "name": "fig-lazy-or-feature-limits"}}
+fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.6))
+for ax, values, name, law in zip(axes, (moved, hidden), ("kernel", "hidden activations"), (-1, -0.5)):
+    for i, label, theory in ((0, "α = m^(−1/2)", 0), (1, "α = 1", None), (3, "α = 100", law)):
+        fit = ntk.plotting.scaling(ax, lazy_sizes, values[:, :, i], theory=theory, label=label)
+        assert theory is None or abs(fit.exponent - theory) < 0.1  # 2 standard errors of 4 seeds
+    ntk.plotting.widths_axis(ax, lazy_sizes, f"change of {name}", ylim=(values.min() / 2, 60 * values.max()))
+plt.show()
+
+# %% [markdown]
+# **What we see.** @@LIMITS@@
+#
+# ## Where it breaks
+#
+# **Deep in the lazy regime**, $\tilde\alpha$ is not enough: {eq}`eq-lazy-or-feature-tail`.
+#
+# **Small widths.** At $m = 16$ the kernel changes more than the collapse predicts, which steepens the slope of $\alpha^*$; we fit from
+# 32 on. There, some ReLU networks also never reach the margin. They are counted in the first output of this chapter and
+# left out everywhere; what is left is slightly biased towards networks that train easily.
+#
+# **Other activations.** The exponent $2L/(L+1)$ needs $f$ to keep growing with its weights. A saturating activation such
+# as tanh has hidden layers that stop growing.
+#
+# **The threshold is a convention.** We call 1 the border, where the curve in {numref}`fig-lazy-or-feature-surprise` passes without any kink. A tenth would move
+# $\tilde\alpha^*$ to a larger value (exercise 2) and leave its exponent as it is, as long as the collapse holds there.
+#
+# **Which side is better?** Nothing here says. The abstract of Geiger and co-authors reports that fully-connected networks
+# perform generally better in the lazy regime, unlike convolutional ones; *Fluctuations and ensembles* and *Convolutional
+# networks and real data* take that up.
+#
+# ## Check yourself
+#
+# <div class="quiz">
+#
+# **1.** A ReLU network at α = 1 has width 16. Its width is raised to 10,000 with α unchanged. What happens?
+#
+# <details class="right"><summary>It moves from the feature side to the lazy side</summary>
+#
+# Yes: $\tilde\alpha$ goes from 4, below the crossover at about 6, to 100.
+#
+# </details>
+# <details class="wrong"><summary>It stays where it was, since α decides</summary>
+#
+# What decides is $\sqrt m\,\alpha$, and the width has changed it by a factor of 25.
+#
+# </details>
+# <details class="wrong"><summary>It learns more features, having more units</summary>
+#
+# Each unit moves by $1/(\alpha\sqrt m)$, less than before.
+#
+# </details>
+# </div>
+#
+# <div class="quiz">
+#
+# **2.** In the feature regime, α is divided by 10 at fixed width. When has the kernel changed by half?
+#
+# <details class="wrong"><summary>Ten times later</summary>
+#
+# The path is the same but for its speed, which is proportional to $1/\alpha$.
+#
+# </details>
+# <details class="right"><summary>Ten times earlier</summary>
+#
+# Yes, $t_1 \sim \sqrt m\,\alpha$, in the time of the objective $R/\alpha^2$.
+#
+# </details>
+# <details class="wrong"><summary>At the same time, a property of the kernel</summary>
+#
+# The output $F$ has a time of order one from the kernel; parameters are driven $1/\alpha$ times as fast.
+#
+# </details>
+# </div>
+#
+# <div class="quiz">
+#
+# **3.** Two lazy tanh networks have the same α̃ = 1000 and widths 64 and 256. Whose kernel changes more?
+#
+# <details class="wrong"><summary>Both change alike, since α̃ is the same</summary>
+#
+# The collapse holds on the feature side. Here the first term of the tail, with its extra $m^{-1/2}$, dominates.
+#
+# </details>
+# <details class="right"><summary>That of width 64, about twice as much</summary>
+#
+# Yes: $1/(\tilde\alpha\sqrt m)$, and $\sqrt{256/64} = 2$.
+#
+# </details>
+# <details class="wrong"><summary>That of width 64, about four times as much</summary>
+#
+# That is the ratio at the same $\alpha$, where the change is $1/(\alpha m)$.
+#
+# </details>
+# </div>
+#
+# <div class="quiz">
+#
+# **4.** Why is a smaller than 2?
+#
+# <details class="wrong"><summary>Because the integrator stops too early</summary>
+#
+# A theorem about the chain, without any integrator, has the same exponent.
+#
+# </details>
+# <details class="wrong"><summary>Because of finite width</summary>
+#
+# The exponent $2L/(L+1)$ contains the depth and not the width.
+#
+# </details>
+# <details class="right"><summary>Because Θ lacks one factor λ² of F²</summary>
+#
+# Yes: $F \propto \lambda^{L+1}$ and $\Theta \propto \lambda^{2L}$, so $\Theta \propto F^{2L/(L+1)}$; the missing factor matters less in deep
+# networks.
+#
+# </details>
+# </div>
+#
+# ## Exercises
+#
+# :::{exercise} ★ Four networks
+# :label: ex-lazy-or-feature-regimes
+#
+# ReLU networks with two hidden layers on the digits of this chapter have $(\alpha, m)$ = (1, 10,000), (1, 16), (0.01, 10,000), (100, 16).
+# Write for each "lazy" or "feature".
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# One multiplication each.
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# √m α against the crossover, printed under "Where the two regimes meet".
+four = [(1, 10_000), (1, 16), (0.01, 10_000), (100, 16)]
+answer = ["lazy" if m**0.5 * alpha > 6.5 else "feature" for alpha, m in four]
+ntk.exercises.lazy_or_feature.check_regimes(answer)
+
+# %% [markdown]
+# :::{exercise} ★ A tenth, at every width
+# :label: ex-lazy-or-feature-constant
+#
+# You want softplus networks on digits whose kernel changes by a tenth in training, whatever their width. Find $c$
+# such that $\alpha = c/\sqrt m$ does it, for $m \ge 64$.
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# The stored plane knows: `ntk.regimes.crossing` at another level.
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# c is the α̃ at which the curves pass 0.1; widths 64, 128 and 256 are the last three.
+c = ntk.regimes.crossing(scales, change["digits", "softplus"][:, 2:], 0.1).mean()
+ntk.exercises.lazy_or_feature.check_constant(c)
+
+# %% [markdown]
+# :::{exercise} ★★ When the chain departs
+# :label: ex-lazy-or-feature-chain-time
+#
+# For the chain with $L$ hidden layers and small $\alpha$, write `time(alpha, depth)`: the time at which its kernel has
+# changed by half, $\Theta = 1.5\,\Theta_0$. Mind $L = 1$.
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# First the $\lambda$ at which it happens, then the integral {eq}`eq-lazy-or-feature-time`.
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# λ^{2L} = 1.5, and the integral of s^{−L} is a logarithm for L = 1.
+def time(alpha, depth):
+    size = 1.5 ** (1 / (2 * depth))
+    if depth == 1:
+        return alpha * float(jnp.log(size))
+    return alpha * (1 - size ** (1 - depth)) / (depth - 1)
+
+ntk.exercises.lazy_or_feature.check_chain_time(time)
+
+# %% [markdown]
+# :::{exercise} ★★ How far the weights go
+# :label: ex-lazy-or-feature-displacement
+#
+# In the feature regime $\lVert\theta - \theta_0\rVert/\lVert\theta_0\rVert \sim \tilde\alpha^{-b}$. Derive $b$ as a
+# function `exponent(depth)` of $L$, and compare it with the stored `parameter_change`.
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# When $\lambda \gg 1$, the displacement is proportional to $\lambda$.
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# α̃ λ^{L+1} ∼ 1 at the end, and the weights have grown as λ.
+def exponent(depth):
+    return 1 / (depth + 1)
+
+ntk.exercises.lazy_or_feature.check_displacement(exponent)
+
+# %% [markdown]
+# :::{exercise} ★★★ Kinks
+# :label: ex-lazy-or-feature-kinks
+#
+# Simulate the argument for ReLU: $z_i, z_i' \sim \mathcal N(0, 1)$ for $m$ units move by $\varepsilon$ times independent
+# standard normal numbers. The root mean square, over many draws, of the change of $\frac1m\sum_i \varphi'(z_i)\,\varphi'(z_i')$
+# goes as $\varepsilon^p m^q$ for small $\varepsilon$. Find $(p, q)$ for ReLU.
+#
+# :::
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# $\varphi' = 1$ for $z > 0$ and 0 otherwise. Take $\varepsilon$ from 0.001 to 0.01 and 2,000 draws.
+#
+# </details>
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
+# One slope over ε, one over m.
+def jump(eps, m):
+    z, step = jax.random.normal(jax.random.key(5), (2, 2, 2000, m))
+    part = lambda z: jnp.mean((z > 0).all(0), 1)
+    return ntk.rms(part(z + eps * step) - part(z))
+
+eps, ms = jnp.array([0.001, 0.003, 0.01]), jnp.array([32, 128, 512])
+p = ntk.power_law(eps, jnp.array([jump(e, 128) for e in eps])).exponent
+q = ntk.power_law(ms, jnp.array([jump(0.01, int(m)) for m in ms])).exponent
+ntk.exercises.lazy_or_feature.check_kinks((p, q))
+
+# %% [markdown]
+# ## Questions readers ask
+#
+# **My network has no α. Where is it in the plane?** In the NTK parameterization with $f$ as it is, $\alpha = 1$; that is
+# $\tilde\alpha = \sqrt m$. Other parameterizations, losses and stopping rules shift the crossover, so measure the
+# change of the kernel on a few examples rather than trust the constant.
+#
+# **Why subtract $f(x, \theta_0)$?** Without it, $F$ would start at $\alpha f(x,\theta_0)$, far from the labels when
+# $\alpha$ is large, and the lazy side would show how a network unlearns its start.
+#
+# **Is all feature training the same?** No. At one $\tilde\alpha$ the limit $m \to \infty$ exists, and each $\tilde\alpha$ has its own.
+# Small values go on changing the kernel, with the exponent $a$.
+#
+# **Does a kernel that changed by 1 mean that features were learned?** It means that the linear model no longer describes
+# training. A kernel that is only multiplied by a number changes as well; the alignment measures of
+# {doc}`/book/linearization/tangent_kernel` tell the two apart.
+#
+# ## Summary
+#
+# - The relative change of the kernel is a function of $\tilde\alpha = \sqrt m\,\alpha$ on the feature side and through the
+#   crossover, which therefore lies at $\alpha^* \sim m^{-1/2}$.
+# - The reason is a race: units change by order one at $t_1 \sim \sqrt m\,\alpha$, the lazy network is done at a time of order one. At
+#   $t_1$ the output has grown by $\sqrt m$.
+# - At the end of feature training $\lVert\Delta\Theta\rVert/\lVert\Theta_0\rVert \sim \tilde\alpha^{-a}$ with $a = 2L/(L+1)$.
+# - On the lazy side a smooth network's kernel changes as $1/(\alpha m)$, not a function of $\tilde\alpha$; that of a ReLU network
+#   as $\tilde\alpha^{-1/2}$.
+# - Infinite width at fixed $\alpha$ is lazy, at fixed $\tilde\alpha$ it is not.
+#
+# ## What is next
+#
+# *Fluctuations and ensembles* asks what the random initialization does to the learned function in both regimes, and what an
+# average over networks gains. To look up a symbol, see {doc}`/book/notation`.
+#
+# ## Further reading
+#
+# - Geiger, Spigler, Jacot and Wyart {cite}`geiger2020`: the plane, on four data sets, with convolutional networks too.
+# - Lénaïc Chizat, Edouard Oyallon and Francis Bach {cite}`chizat2019`: laziness as a choice of scale.
+# - Arthur Jacot, Franck Gabriel and Clément Hongler {cite}`jacot2018`: the NTK limit.
+# - Song Mei, Andrea Montanari and Phan-Minh Nguyen {cite}`mei2018`: the mean-field limit of two-layer networks.
+# - Ethan Dyer and Guy Gur-Ari {cite}`dyer2020`: the powers of the width of corrections to the NTK limit.
+#
+# <details class="teachers"><summary>For teachers</summary>
+#
+# *Plan for 50 minutes.* The left half of {numref}`fig-lazy-or-feature-surprise` and a vote on which combination makes one curve (5); the
+# chain on the board (10); the race argument (10); the slider, dragged by the class (5); $t_1$ (10); exponents against depth (10).
+#
+# *Plan for 90 minutes.* As above, then the lazy side with exercise 5 in pairs (20), the two limits (10), exercises 1 and
+# 4 (10).
+#
+# *Misconceptions.* "Wide means lazy": the mean-field line. "α decides": the left half of the first figure. "The collapse is exact":
+# the tanh tail. "ReLU follows the smooth theory": its exponent of one half.
+#
+# </details>
