@@ -168,6 +168,21 @@ def crossover(
     }
 
 
+def narrower(params: Any, width: int) -> Any:
+    """Perceptrons of a smaller width: the first `width` units of each hidden layer.
+
+    All weights are standard normal in the NTK parameterization, so those of a wider network serve for every width.
+
+    Args:
+        params: of networks without biases, from `draw`, with the networks along the first axis.
+    """
+    weights = [layer["w"] for layer in params if layer]
+    cut = [w[:, : w.shape[1] if i == 0 else width, :width] for i, w in enumerate(weights)]
+    cut[-1] = weights[-1][:, :width]
+    found = iter(cut)
+    return tuple({"w": next(found)} if layer else layer for layer in params)
+
+
 def crossing(x: Any, y: Any, level: float) -> np.ndarray:
     """Where y(x) first passes a level, from above or from below, on straight lines between the points of log y, log x.
 

@@ -104,6 +104,17 @@ def test_measured(ax):
     assert ax.get_xscale() == ax.get_yscale() == "log"
 
 
+def test_scale_plane(ax):
+    change = np.asarray([[4.0, 1.0], [2.0, 0.5]])
+    plotting.scale_plane(ax, [16, 64], [1.0, 8.0], change, border=4.0)
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), [[0.25, 16], [2, 16], [0.125, 64], [1, 64]])
+    np.testing.assert_allclose(ax.collections[0].get_array(), change.ravel())
+    border, ntk_limit, mean_field = ax.lines
+    np.testing.assert_allclose(border.get_xdata() * border.get_ydata() ** 0.5, 4.0)
+    np.testing.assert_allclose(ntk_limit.get_xdata(), 1.0)
+    np.testing.assert_allclose(mean_field.get_xdata() * mean_field.get_ydata() ** 0.5, 1.0)
+
+
 def test_growth(ax):
     values = jnp.asarray([[1.0, 2.0], [10.0, 30.0]])
     plotting.growth(ax, [1, 4], values, ["a", "b"], theory=2 * values, xlabel="n", ylabel="work")

@@ -60,7 +60,7 @@ def test_relu_perceptron_is_homogeneous():
 
 @pytest.mark.parametrize("alpha", [1e-4, 1e-2, 1.0, 1e2])
 def test_flow_far_from_the_start_is_accurate(alpha):
-    """A chain of three equal weights under a loss of slope −1: λ = 1 / (1 − t/α), though the first Newton step is ∝ 1/α."""
+    """Three equal weights under a loss of slope −1: λ = 1 / (1 − t/α), though the first Newton step is ∝ 1/α."""
     start, one = jnp.ones(3), jnp.ones((1, 1))
 
     def chain(w, x):
@@ -154,6 +154,20 @@ def test_a_stored_point_again(name):
     point |= {"width": min(stored.axis("width")), "depth": min(2, max(stored.axis("depth")))}
     with jax.default_prng_impl("threefry2x32"):
         assert stored.deviation(regimes.crossover, **point) < 0.2
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_narrower_networks_are_the_first_units(depth):
+    wide = regimes.perceptron(6, depth, ntk.relu)
+    params = ntk.draw(wide, keys(), (5,))
+    cut = regimes.narrower(params, 2)
+    expected = jax.eval_shape(lambda: ntk.draw(regimes.perceptron(2, depth, ntk.relu), keys(), (5,)))
+    assert jax.tree.map(jnp.shape, cut) == jax.tree.map(jnp.shape, expected)
+    for part, whole in zip(jax.tree.leaves(cut), jax.tree.leaves(params), strict=True):
+        np.testing.assert_array_equal(part, whole[:, : part.shape[1], : part.shape[2]])
+    assert ntk.outputs(regimes.perceptron(2, depth, ntk.relu).apply, jax.tree.map(lambda w: w[0], cut), data().x_train)[
+        :, 0
+    ].shape == (12,)
 
 
 def test_crossing():
