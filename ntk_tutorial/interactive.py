@@ -188,7 +188,8 @@ def _panel(ax: Axes) -> str:
     bottom, units_high = top + height, round(UNITS * height / width)
     out = [f'<text x="{left}" y="{above + LINE * (i + 0.6):g}">{line}</text>' for i, line in enumerate(heading)]
     out.append(
-        f'<svg x="{left}" y="{top}" width="{width}" height="{height}" viewBox="0 0 {UNITS} {units_high}" stroke-linejoin="round">'
+        f'<svg x="{left}" y="{top}" width="{width}" height="{height}" viewBox="0 0 {UNITS} {units_high}" '
+        'stroke-linejoin="round">'
     )
     x_ticks, y_ticks = _ticks(ax, "x", UNITS), _ticks(ax, "y", -units_high)
     grid = [f"M{x},0V{units_high}" for x, _ in x_ticks] + [f"M0,{y}H{UNITS}" for y, _ in y_ticks]
@@ -212,7 +213,7 @@ def _panel(ax: Axes) -> str:
         f'<text transform="translate(13 {top + height / 2:g}) rotate(-90)" text-anchor="middle">'
         f"{_text(ax.get_ylabel())}</text>"
     )
-    return f'<svg viewBox="0 0 {WIDTH} {bottom + below}" fill="currentColor">{"".join(out)}</svg>'
+    return f'<svg aria-hidden="true" viewBox="0 0 {WIDTH} {bottom + below}" fill="currentColor">{"".join(out)}</svg>'
 
 
 def _text(label: str) -> str:
@@ -251,7 +252,7 @@ def _ticks(ax: Axes, which: str, units: int) -> list[tuple[int, str]]:
     ends = axis.get_transform().transform(np.asarray(axis.get_view_interval(), float))
     share = (along - ends[0]) / (ends[1] - ends[0])
     seen = [low - margin <= place <= high + margin for place in places]
-    return [(_whole(s * units if units > 0 else (s - 1) * units), t)
+    return [(int(_whole(s * units if units > 0 else (s - 1) * units)), t)
             for s, t, visible in zip(share, labels, seen, strict=True) if visible]  # fmt: skip
 
 
