@@ -52,6 +52,8 @@ def laziness(axes, alphas, moved, apart, gap, *, bounds=(), first: int = 0) -> l
         ax.set(xlabel="α", title=titles[i])
         ax.legend(fontsize=8)
     return fits
+
+
 def measured(ax: Axes, x, samples, *, label: str = "", color=None, fmt: str = "o-") -> None:
     """The geometric mean of samples (seeds, len(x)) with its standard error, on logarithmic axes; NaN is left out."""
     logs = np.log(np.asarray(samples, float))
