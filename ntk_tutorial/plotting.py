@@ -74,7 +74,9 @@ def scale_plane(ax: Axes, widths, scales, change, *, border: float) -> None:
     """
     m, scales = np.asarray(widths, float), np.asarray(scales, float)
     alpha = scales / m[:, None] ** 0.5
-    dots = ax.scatter(alpha, m[:, None] + 0 * alpha, c=np.asarray(change), norm="log", s=40, cmap="viridis_r")
+    dots = ax.scatter(
+        alpha, m[:, None] + 0 * alpha, c=np.asarray(change), norm="log", s=40, marker="s", cmap="viridis_r"
+    )
     ax.figure.colorbar(dots, ax=ax, label="kernel change")
     ends = np.asarray([0.9 * m[0], 1.2 * m[-1]])
     ax.plot(border * ends**-0.5, ends, **THEORY)

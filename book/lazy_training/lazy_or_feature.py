@@ -41,6 +41,7 @@ plt.style.use("ntk_tutorial.ntk")
 # not finish (ReLU units can die, and the integrator has a limit of steps) it puts NaN, and such a network is left out of all averages.
 
 # %%
+plt.rcParams["figure.dpi"] = 85  # this page has many figures
 plane = ntk.results.load("crossover")
 widths, scales = plane.axis("width"), jnp.array(plane.axis("scaled_alpha"))
 typical = lambda values: jnp.exp(jnp.nanmean(jnp.log(values), 0))  # geometric mean
@@ -63,7 +64,7 @@ for case, values in change.items():
 # Here is what the training did to the kernel, on the left against $\alpha$, on the right against $\sqrt m\,\alpha$.
 
 # %% mystnb={"image": {"alt": "Two panels of relative kernel change against output scale on logarithmic axes, one falling curve for each of five widths from 16 to 256. Left, against alpha, five separate parallel curves. Right, against root m times alpha, four of them lie on one another from 0.001 to about 10; width 16 is slightly above, and beyond 10 the curves fan out a little."}, "figure": {"caption": "Relative change of the tangent kernel in training, ReLU networks with two hidden layers on digits; geometric mean and standard error of 10 seeds. Left: a curve for each width. Right: the same points.", "name": "fig-lazy-or-feature-surprise"}}
-fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.2), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.0), sharey=True)
 for i, m in enumerate(widths):
     for ax, at in zip(axes, (scales / m**0.5, scales)):
         ntk.plotting.measured(ax, at, change["digits", "relu"][:, i], label=f"m = {m}")
@@ -203,11 +204,11 @@ stars = {case: ntk.regimes.crossing(scales, values, 1.0) / roots
 for case, star in stars.items():
     fit, whole = ntk.power_law(widths[1:], star[:, 1:]), ntk.power_law(widths, star)
     print(*case, f"- slope {fit.exponent:.2f} ± {fit.standard_error:.2f} for m ≥ 32,",
-          f"{whole.exponent:.2f} from 16 on; √m α* = {(star * roots)[:, -1].mean():.1f}")
+          f"{whole.exponent:.2f} from 16 on; √m α* = {16 * star[:, -1].mean():.1f}")
     assert abs(fit.exponent + 0.5) < 0.1  # 2 to 3 standard errors, and what m = 32 adds
 
 # %% mystnb={"image": {"alt": "Two panels. Left: the crossover alpha star against width on logarithmic axes, straight lines close to the dashed slope minus one half. Right: the plane of alpha and width, dots coloured by kernel change, from huge at small alpha to tiny at large alpha; a dashed line of slope minus two through the dots where the change is one; a vertical line at alpha one leads into the lazy region as width grows, a line parallel to the dashed one stays in the feature region."}, "figure": {"caption": "Left: the crossover, mean and standard error of 10 seeds, with slope −1/2 (dashed). Right: the plane for ReLU on digits; colour is the kernel change, dashed the crossover. As the width grows, α = 1 (solid) leads into the lazy region; α = m^(−1/2) (dotted) runs parallel to the border.", "name": "fig-lazy-or-feature-plane"}}
-fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.2))
+fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.0))
 for case, star in stars.items():
     ntk.plotting.measured(axes[0], widths, star, label=", ".join(case))
 border = stars["digits", "relu"][:, -1].mean() * roots[-1]
@@ -218,7 +219,23 @@ ntk.plotting.scale_plane(axes[1], widths, scales, mean, border=border)
 plt.show()
 
 # %% [markdown]
-# **What we see.** @@ALPHASTAR@@
+# **What we see.** For widths from 32 on the slopes are −0.53 ± 0.03 on digits, for ReLU and softplus alike, and −0.52 ± 0.02 and
+# −0.51 ± 0.02 on MNIST: $\alpha^* \sim m^{-1/2}$. Width 16 lies above the line and would make the slopes −0.55 to −0.61. The
+# constant depends on activation and data, but little: at width 256, $\sqrt m\,\alpha^*$ is between 6.3 and 9.0.
+#
+# Collapse asks for more than one level. So we compare, at each $\tilde\alpha$, the largest and the smallest mean change
+# among the widths from 32 on:
+
+# %%
+means = {case: typical(values)[1:] for case, values in change.items()}
+spread = {case: values.max(0) / values.min(0) for case, values in means.items()}
+for case, ratio in spread.items():
+    print(*case, "-", *(f"{r:.2f}" for r in ratio))
+    assert ratio[scales < 11].max() < 1.25 and ratio[-3:].min() > 1.5  # and the tail
+
+# %% [markdown]
+# The thirteen numbers of a line belong to $\tilde\alpha$ from 0.001 to 1000. Up to 10, where the mean change falls from
+# 250,000 to one half, four widths agree within a fifth. Beyond, they do not, and we come back to that.
 #
 # Is one half really the best exponent? In the next picture you choose it: the horizontal axis is $m^p\,\alpha$. Drag $p$
 # until the curves lie on one another. The line below compares the five crossovers.
@@ -271,7 +288,7 @@ net = lambda m, depth, phi: ntk.regimes.perceptron(m, depth, getattr(ntk, phi))
 draw = lambda net, num: ntk.draw(net, jax.random.split(jax.random.key(2), num), (10,))
 over = lambda one: jax.jit(jax.vmap(jax.vmap(one, (0, None)), (None, 0), 1))
 kernel = lambda net, params: ntk.gram(ntk.layerwise(net, params), x)
-ratios, runs = jnp.geomspace(0.2, 4, 12), {32: [0.01, 1.0], 128: [0.01]}
+ratios, runs = jnp.geomspace(0.2, 4, 12), {32: [0.001, 0.1], 128: [0.001]}
 
 # %% [markdown]
 # `course` trains one network and records both quantities at times `ratios` $\times\,\tilde\alpha$. The arrays that it
@@ -302,14 +319,14 @@ for name, (one, two), law in (("t1 / α̃", t1, 0.0), ("growth of f", grown, 0.5
     fit = ntk.power_law(list(runs), jnp.stack([one[:, 0], two[:, 0]], 1))
     print(f"{name}: {one[:, 0].mean():.3f} and {one[:, 1].mean():.3f} at m = 32,",
           f"slope in m {fit.exponent:.2f} ± {fit.standard_error:.2f}")
-    assert jnp.allclose(one[:, 0], one[:, 1], rtol=0.05)  # F is not yet small at α̃ = 1
-    assert abs(fit.exponent - law) < 0.1  # 2 to 3 standard errors of 10 seeds
+    assert jnp.allclose(one[:, 0], one[:, 1], rtol=0.01)  # up to the integrator's error
+    assert abs(fit.exponent - law) < 3 * fit.standard_error
 
 # %% [markdown]
-# The whole courses, at $\tilde\alpha = 0.01$:
+# The whole courses, at $\tilde\alpha = 0.001$:
 
-# %% mystnb={"image": {"alt": "Two panels against time divided by scaled alpha. Left: kernel change for widths 32 and 128, rising from below 0.1 and passing one half together near 1.4, to more than two at 4. Right: growth of f divided by root m, two nearly coinciding lines, at first along a dashed line of slope one."}, "figure": {"caption": "Courses of training in the feature regime (α̃ = 0.01): geometric mean and standard error of 10 seeds. Left: kernel change; dotted: one half, which defines t₁. Right: root mean square of f − f₀ on the training set, over √m, beside linear growth (dashed).", "name": "fig-lazy-or-feature-time"}}
-fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.1))
+# %% mystnb={"image": {"alt": "Two panels against time divided by scaled alpha. Left: kernel change for widths 32 and 128, rising from below 0.1 and passing one half together near 1.4, to more than two at 4. Right: growth of f divided by root m, two nearly coinciding lines, at first along a dashed line of slope one."}, "figure": {"caption": "Courses of training in the feature regime (α̃ = 0.001): geometric mean and standard error of 10 seeds. Left: kernel change; dotted: one half, which defines t₁. Right: root mean square of f − f₀ on the training set, over √m, beside linear growth (dashed).", "name": "fig-lazy-or-feature-time"}}
+fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.0))
 for m, (moved, g) in zip(runs, courses):
     for ax, values in zip(axes, (moved[:, 0], g[:, 0] / m**0.5)):
         ntk.plotting.measured(ax, ratios, values, label=f"m = {m}")
@@ -317,10 +334,15 @@ axes[0].axhline(0.5, color="black", linestyle=":"), axes[0].legend(fontsize=9)
 axes[1].plot(ratios, ratios / ratios[0] * values[:, 0].mean(), **ntk.plotting.THEORY)
 for ax, label in zip(axes, ("kernel change", "growth of f / √m")):
     ax.set(xlabel="t / α̃", ylabel=label)
+    ax.set_xticks([0.2, 0.5, 1, 2, 4], ["0.2", "0.5", "1", "2", "4"], minor=False)
+    ax.xaxis.set_minor_locator(plt.NullLocator())
 plt.show()
 
 # %% [markdown]
-# **What we see.** @@T1@@
+# **What we see.** The two scales give the same $t_1/\tilde\alpha = 1.42$ for width 32 and the same growth. From 32 to 128 the slope of
+# $t_1/\tilde\alpha$ is compatible with 0, so $t_1 \sim \sqrt m\,\alpha$, and that of the growth with $\tfrac12$. Until $t_1$ the
+# output is linear in time; then both quantities take off, faster than any exponential, as {eq}`eq-lazy-or-feature-time`
+# has it for $L = 2$. Long before $t_1$ the kernel of the narrower network has changed more; the lazy side below tells why.
 #
 # ## The end of feature training, layer by layer
 #
@@ -364,7 +386,7 @@ for phi in sweep.axis("activation"):
 # With the straight lines they belong to:
 
 # %% mystnb={"image": {"alt": "Two panels. Left: kernel change against scaled alpha on logarithmic axes for ReLU networks with one to five hidden layers, straight falling lines, the steeper the deeper. Right: their exponent a against depth for ReLU and softplus, rising from 1 towards 2, close to the dashed theory."}, "figure": {"caption": "Left: kernel change at the end of feature training, ReLU, width 64, geometric mean and standard error over seeds; L is the number of hidden layers. Right: the exponents beside 2L/(L + 1), dashed.", "name": "fig-lazy-or-feature-depth"}}
-fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.2))
+fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.0))
 for i, L in enumerate(layers):
     ntk.plotting.measured(axes[0], small, ends["relu"][:, i], label=f"L = {L}")
 for phi, found in fits.items():
@@ -376,7 +398,8 @@ axes[1].set(xlabel="hidden layers L", ylabel="a", xticks=layers), axes[1].legend
 plt.show()
 
 # %% [markdown]
-# **What we see.** @@DEPTH@@
+# **What we see.** The exponents grow with depth and stay below 2, for both activations, and they lie within a tenth of $2L/(L+1)$,
+# above it. The argument is for the limit $\tilde\alpha \to 0$.
 #
 # ## The lazy side is not one curve
 #
@@ -422,10 +445,6 @@ sizes, widest = [32, 128, 512], draw(net(512, 1, "tanh"), 4)
 found = [over(partial(at_margin, net(m, 1, "tanh")))(
     ntk.regimes.narrower(widest, m), jnp.array([m**-0.5, 1, 10, 100])) for m in sizes]
 reached, moved, hidden = (jnp.stack(values, 1) for values in zip(*found))
-# %% [markdown]
-# Exponents beside those of the argument:
-
-# %%
 laws = {"tanh, in α": ([10, 100], moved[:, -1, 2:], -1, 0.1),
         "tanh, in m": (sizes, moved[:, :, -1], -1, 0.1)}
 for phi, law in (("softplus", -1), ("relu", -0.5)):
@@ -440,7 +459,7 @@ for name, (at, values, law, limit) in laws.items():
 # limit of the assertion allows for corrections to the argument, elsewhere for two standard errors.
 
 # %% mystnb={"image": {"alt": "Two panels against scaled alpha on logarithmic axes. Left: kernel change of tanh networks at widths 32, 128 and 512, parallel lines of slope minus one, the wider the lower. Right: stored results at width 256, softplus falling with slope minus one, ReLU with slope about minus one half."}, "figure": {"caption": "The lazy side. Left: tanh, one hidden layer, α = 1, 10, 100; mean and standard error of 4 seeds. Right: two hidden layers on digits, width 256, 10 seeds. Dashed: slopes −1 and −1/2.", "name": "fig-lazy-or-feature-tail"}}
-fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.2))
+fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.0))
 for i, m in enumerate(sizes):
     at = m**0.5 * jnp.array([1, 10, 100])
     ntk.plotting.measured(axes[0], at, moved[:, i, 1:], label=f"tanh, m = {m}")
@@ -454,7 +473,9 @@ for ax in axes:
 plt.show()
 
 # %% [markdown]
-# **What we see.** @@TAIL@@
+# **What we see.** For tanh the exponents are −1.04 ± 0.03 in $\alpha$ and −0.98 ± 0.02 in $m$: the first term of
+# {eq}`eq-lazy-or-feature-tail`, and no collapse on $\sqrt m\,\alpha$. The second term, $1/\alpha^2$, is not yet negligible for
+# softplus at $\alpha = 100/16$, which makes its slope −1.12 ± 0.02. ReLU has −0.55 ± 0.04, about half.
 #
 # ## Two ways to infinite width
 #
@@ -471,7 +492,7 @@ plt.show()
 # </details>
 
 # %% mystnb={"image": {"alt": "Two panels against width on logarithmic axes, one line for the mean-field scaling and two for fixed alpha. Left, kernel change: flat at about 3.4 for mean-field, falling for alpha 1, and with slope minus one for alpha 100. Right, change of the hidden activations: flat at 0.8, and falling with slope about minus one half for alpha 100."}, "figure": {"caption": "Two limits of infinite width, tanh networks with one hidden layer, mean and standard error of 4 seeds. Dashed: slopes 0, −1 (left) and −1/2 (right).", "name": "fig-lazy-or-feature-limits"}}
-fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.2))
+fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.0))
 for ax, values, name, law in zip(axes, (moved, hidden), ("Θ", "φ(z)"), (-1, -0.5)):
     for i, label, at in ((0, "√m α = 1", 0), (1, "α = 1", None), (3, "α = 100", law)):
         fit = ntk.plotting.scaling(ax, sizes, values[:, :, i], theory=at, label=label)
@@ -481,7 +502,9 @@ for ax, values, name, law in zip(axes, (moved, hidden), ("Θ", "φ(z)"), (-1, -0
 plt.show()
 
 # %% [markdown]
-# **What we see.** @@LIMITS@@
+# **What we see.** With $\alpha = m^{-1/2}$ neither the kernel nor the hidden units notice the width. At $\alpha = 100$ the exponents
+# are those of the lazy side. $\alpha = 1$ is on its way there: at $m = 512$, $\tilde\alpha$ is only 23, not far beyond the
+# crossover, and slopes are smaller.
 #
 # ## Where it breaks
 #
