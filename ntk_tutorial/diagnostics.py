@@ -113,7 +113,7 @@ def relative_scale(
     num_starts: int = 16,
     num_iterations: int = 100,
 ) -> RelativeScale:
-    """κ = ‖F(θ) − y‖ ‖D²F(θ)‖ / ‖DF(θ)‖² for F(θ) = f(θ, X) [Chizat, Oyallon & Bach 2019, eq. 3]: small is lazy.
+    """κ = ‖F(θ) − y‖ ‖D²F(θ)‖ / ‖DF(θ)‖² for F(θ) = f(θ, X) [Chizat, Oyallon & Bach 2019]: small is lazy.
 
     κ is how far the slope DF turns, relative to its size, while the linear model closes the residual along the steepest
     direction. The scale of F's norm cancels in it.

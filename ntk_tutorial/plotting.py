@@ -43,7 +43,7 @@ def laziness(axes, alphas, moved, apart, gap, *, bounds=(), first: int = 0) -> l
     """
     alphas, fits = np.asarray(alphas, float), []
     titles = ("from the start ‖θ − θ₀‖", "from linear ‖θ − θ̄‖", "outputs ‖F − F̄‖")
-    for i, (ax, samples, exponent) in enumerate(zip(axes, (moved, apart, gap), (-1, -2, -1), strict=True)):
+    for i, (ax, samples, exponent) in enumerate(zip(axes, (moved, apart, gap), (-1.0, -2.0, -1.0), strict=True)):
         samples = np.asarray(samples, float)
         fits.append(scaling(ax, alphas[first:], samples[:, first:], theory=exponent))
         ax.plot(alphas[:first], samples[:, :first].mean(0), "o", mfc="none", color=ax.lines[0].get_color())

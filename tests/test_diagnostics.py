@@ -79,9 +79,9 @@ def test_relative_scale_against_brute_force(num_examples):
     got = ntk.relative_scale(net.apply, params, x, y)
     residual, slope, curvature = dense_norms(net.apply, params, x, y)
     np.testing.assert_allclose(got[1:], jnp.stack([residual, slope, curvature]), rtol=1e-6)
-    assert got.kappa == pytest.approx(residual * curvature / slope**2, rel=1e-6)
+    assert got.kappa == pytest.approx(float(residual * curvature / slope**2), rel=1e-6)
     theta = ntk.as_matrix(ntk.gram(ntk.empirical_ntk(net.apply, params), x))
-    assert got.slope == pytest.approx(jnp.sqrt(jnp.linalg.eigvalsh(theta)[-1] / num_examples), rel=1e-6)
+    assert got.slope == pytest.approx(float(jnp.linalg.eigvalsh(theta)[-1] / num_examples) ** 0.5, rel=1e-6)
 
 
 def test_relative_scale_of_known_models():
@@ -100,7 +100,7 @@ def test_relative_scale_of_known_models():
         return p[0] @ p[1] / 6**0.5 * x
 
     kappa = ntk.relative_scale(product, (u, v), one, 2 * one).kappa
-    assert kappa == pytest.approx(abs(u @ v / 6**0.5 - 2) / (6**0.5 * (u @ u + v @ v) / 6), rel=1e-6)
+    assert kappa == pytest.approx(float(abs(u @ v / 6**0.5 - 2) / (6**0.5 * (u @ u + v @ v) / 6)), rel=1e-6)
     linear = ntk.relative_scale(ntk.linearize(product, (u, v)), (u, v), one, 2 * one)
     assert linear.curvature == linear.kappa == 0 and linear.slope > 0
 

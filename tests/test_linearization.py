@@ -132,13 +132,12 @@ def test_scaled_increment_is_the_scaled_model():
 def test_scaled_increment_order(nodes):
     """q nodes leave a relative error of order α^(−2q)."""
     f, params, u, x = increment_problem()
-    u = jax.tree.map(lambda d: 2.0 * d, u)
 
     def error(alpha):
         exact = outputs(ntk.scaled_increment(f, params, alpha, nodes=16), u, x)
         return jnp.linalg.norm(outputs(ntk.scaled_increment(f, params, alpha, nodes=nodes), u, x) - exact)
 
-    assert jnp.log2(error(8.0) / error(16.0)) == pytest.approx(2 * nodes, abs=0.15)
+    assert float(jnp.log2(error(16.0) / error(32.0))) == pytest.approx(2 * nodes, abs=0.15)
 
 
 def test_scaled_increment_at_infinity_is_the_linearization():
@@ -188,5 +187,5 @@ def test_float32_trains_at_a_large_scale():
         return ntk.train(model, start, x, y, ntk.gradient_descent(rate), steps=[40]).loss[0]
 
     linear, kept = (last(ntk.scaled_increment(f, params, a), zero, rate) for a in (jnp.inf, alpha))
-    assert kept == pytest.approx(linear, rel=1e-4) and linear < 1.0
+    assert kept == pytest.approx(float(linear), rel=1e-4) and linear < 1.0
     assert abs(last(ntk.scaled(f, params, alpha), params, rate / alpha**2) / linear - 1) > 0.01

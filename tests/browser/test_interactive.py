@@ -158,7 +158,7 @@ def test_on_the_site(browser, scheme):
             page = browser.new_page(viewport=pages.SIZES["wide"], color_scheme=scheme)
             problems = []
             page.on("pageerror", lambda error, problems=problems: problems.append(str(error)))
-            page.goto(address + path.relative_to(pages.SITE).as_posix())
+            page.goto(address + path.relative_to(pages.SITE).as_posix(), wait_until="domcontentloaded")
             page.wait_for_function("scheme => document.documentElement.dataset.theme == scheme", arg=scheme)
             for picture in page.locator(".ntk-slider").all():
                 before = picture.locator(PANELS).first.inner_html()
