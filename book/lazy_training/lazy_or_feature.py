@@ -149,9 +149,10 @@ print("kernel, after / before:", *(f"{r:.3g}" for r in ratio))
 print("time / α:", *(f"{t:.2f}" for t in time / alphas))
 
 # %% [markdown]
-# Training stops with the first step past the goal, so we compare at the $F$ it had reached. The last row falls at large
-# $\alpha$, where the goal is reached after $t \approx 1/\Theta_0$, and is about $1/(L - 1) = 1$ at small ones. The rest of this chapter asks how much of it
-# survives in networks with many units, random weights and data.
+# Training stops with the first step past the goal, so we compare at the $F$ it had reached. In the last row, at small
+# $\alpha$, time approaches $\alpha/(L - 1) = \alpha$; at large $\alpha$ the goal is reached after a time of about
+# $1/\Theta_0$, whatever $\alpha$. The rest of this chapter asks how much of this survives in networks with many units,
+# random weights and data.
 #
 # ## The experiment
 #
@@ -207,13 +208,13 @@ for (case, star), fit in zip(stars.items(), fits.values()):
           f"{whole.exponent:.2f} from 16 on; √m α* = {16 * star[:, -1].mean():.1f}")
 assert all(abs(fit.exponent + 0.5) < 0.1 for fit in fits.values())  # 3 standard errors
 
-# %% mystnb={"image": {"alt": "Two panels. Left: the crossover alpha star against width on logarithmic axes, straight lines close to the dashed slope minus one half. Right: the plane of alpha and width, dots coloured by kernel change, from huge at small alpha to tiny at large alpha; a dashed line of slope minus two through the dots where the change is one; a vertical line at alpha one leads into the lazy region as width grows, a line parallel to the dashed one stays in the feature region."}, "figure": {"caption": "Left: the crossover, mean and standard error of 10 seeds, with slope −1/2 (dashed). Right: the plane for ReLU on digits; colour is the kernel change, dashed the crossover. As the width grows, α = 1 (solid) leads into the lazy region; α = m^(−1/2) (dotted) runs parallel to the border.", "name": "fig-lazy-or-feature-plane"}}
+# %% mystnb={"image": {"alt": "Two panels. Left: the crossover alpha star against width on logarithmic axes, straight lines close to the dashed slope minus one half. Right: the plane of alpha and width, squares coloured by kernel change, from huge at small alpha to tiny at large alpha; a dashed line of slope minus two through the squares where the change is one; a vertical line at alpha one leads into the lazy region as width grows, a line parallel to the dashed one stays in the feature region."}, "figure": {"caption": "Left: the crossover, mean and standard error of 10 seeds, with slope −1/2 (dashed). Right: the plane for ReLU on digits; colour is the kernel change, dashed the crossover. As the width grows, α = 1 (solid) leads into the lazy region; α = m^(−1/2) (dotted) runs parallel to the border.", "name": "fig-lazy-or-feature-plane"}}
 fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.0))
 for case, star in stars.items():
     ntk.plotting.measured(axes[0], widths, star, label=", ".join(case))
 border = stars["digits", "relu"][:, -1].mean() * roots[-1]
 axes[0].plot(widths, border / roots, **ntk.plotting.THEORY)
-ntk.plotting.widths_axis(axes[0], widths, "crossover α*")
+ntk.plotting.widths_axis(axes[0], widths, "crossover α*", ylim=(0.3, 9))
 mean = typical(change["digits", "relu"])
 ntk.plotting.scale_plane(axes[1], widths, scales, mean, border=border)
 plt.show()
