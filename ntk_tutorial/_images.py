@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import tarfile
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -160,9 +159,7 @@ def _read_cifar10(path: Path) -> Images:
 
 def _read_digits() -> Images:
     """scikit-learn's digits, whose pixels are whole numbers from 0 to 16."""
-    with warnings.catch_warnings():  # it imports pooch, and that tqdm's widgets, which notebooks need not have
-        warnings.filterwarnings("ignore", "IProgress not found")
-        from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
     x, y = x.reshape(-1, 8, 8).astype(np.uint8), y.astype(np.int64)
