@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +19,19 @@ class File(NamedTuple):
     sha256: str
 
 
+def _pooch():
+    """The library, imported when needed, and without its warning where a notebook has no widgets for progress bars."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        import pooch
+    return pooch
+
+
 def cache(name: str) -> Path:
     """The folder where a data set's files are kept: in `NTK_TUTORIAL_CACHE`, else in the user's cache."""
-    import pooch
-
-    return Path(os.environ.get("NTK_TUTORIAL_CACHE") or pooch.os_cache("ntk_tutorial")).expanduser().absolute() / name
+    return (
+        Path(os.environ.get("NTK_TUTORIAL_CACHE") or _pooch().os_cache("ntk_tutorial")).expanduser().absolute() / name
+    )
 
 
 def complete(name: str, files: tuple[File, ...]) -> bool:
@@ -44,15 +53,16 @@ def fetch(name: str, files: tuple[File, ...], mirrors: tuple[str, ...]) -> list[
     Raises:
         OSError: if no mirror gives a file, or it cannot be written. The message says how to go on by hand.
     """
-    import pooch
     from requests.exceptions import RequestException
 
     folder, paths = cache(name), []
     for file in files:
         failures = []
         for mirror in mirrors:
-            kept = pooch.create(folder, mirror, registry={file.name: f"sha256:{file.sha256}"}, retry_if_failed=RETRIES)
-            downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=TIMEOUT)
+            kept = _pooch().create(
+                folder, mirror, registry={file.name: f"sha256:{file.sha256}"}, retry_if_failed=RETRIES
+            )
+            downloader = _pooch().HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=TIMEOUT)
             try:
                 paths.append(Path(kept.fetch(file.name, downloader=downloader)))
                 break
@@ -70,14 +80,12 @@ def fetch(name: str, files: tuple[File, ...], mirrors: tuple[str, ...]) -> list[
 
 def _by_hand(name: str, files: tuple[File, ...], failures: list[str]) -> str:
     """What happened, and what to do without a network."""
-    import pooch
-
     lines, folder = [], cache(name)
     for file in files:
         here = folder / file.name
         if not here.is_file():
             lines.append(f"{file.name}: {file.size:,} bytes, sha256 {file.sha256}")
-        elif (found := pooch.file_hash(str(here))) != file.sha256:
+        elif (found := _pooch().file_hash(str(here))) != file.sha256:
             lines.append(f"{file.name}: {file.size:,} bytes, sha256 {file.sha256}, but the file there has {found}")
     failed, wanted = ("".join(f"\n  {line}" for line in part) for part in (failures, lines))
     return (

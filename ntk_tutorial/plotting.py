@@ -54,6 +54,38 @@ def laziness(axes, alphas, moved, apart, gap, *, bounds=(), first: int = 0) -> l
     return fits
 
 
+def measured(ax: Axes, x, samples, *, label: str = "", color=None, fmt: str = "o-") -> None:
+    """The geometric mean of samples (seeds, len(x)) with its standard error, on logarithmic axes; NaN is left out."""
+    logs = np.log(np.asarray(samples, float))
+    mean, number = np.nanmean(logs, 0), np.sum(~np.isnan(logs), 0)
+    error = np.nanstd(logs, 0, ddof=1) / number**0.5
+    bars = np.exp(mean) * np.stack([1 - np.exp(-error), np.exp(error) - 1])
+    ax.errorbar(x, np.exp(mean), bars, fmt=fmt, linewidth=1.4, markersize=4, label=label, color=color)
+    ax.set(xscale="log", yscale="log")
+
+
+def scale_plane(ax: Axes, widths, scales, change, *, border: float) -> None:
+    """The plane of output scale α and width m: dots coloured by the change (len(widths), len(scales)) of the kernel.
+
+    Dashed: √m α = border; solid: α = 1, the NTK limit; dotted: √m α = 1, the mean-field limit.
+
+    Args:
+        scales: values of √m α.
+    """
+    m, scales = np.asarray(widths, float), np.asarray(scales, float)
+    alpha = scales / m[:, None] ** 0.5
+    dots = ax.scatter(
+        alpha, m[:, None] + 0 * alpha, c=np.asarray(change), norm="log", s=40, marker="s", cmap="viridis_r"
+    )
+    ax.figure.colorbar(dots, ax=ax, label="kernel change")
+    ends = np.asarray([0.9 * m[0], 1.2 * m[-1]])
+    ax.plot(border * ends**-0.5, ends, **THEORY)
+    ax.plot([1, 1], ends, "k-", ends**-0.5, ends, "k:", linewidth=1.2)
+    ax.set(xscale="log", yscale="log", xlabel="output scale α", ylabel="width m")
+    ax.set_yticks(m, [f"{width:g}" for width in m])
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
 def growth(ax: Axes, sizes, values, labels, *, theory=None, xlabel: str = "", ylabel: str = "") -> None:
     """Columns of values (len(sizes), c) against sizes on logarithmic axes; with theory, as dots with it dashed through.
 

@@ -168,6 +168,51 @@ def crossover(
     }
 
 
+def narrower(params: Any, width: int) -> Any:
+    """Perceptrons of a smaller width: the first `width` units of each hidden layer.
+
+    All weights are standard normal in the NTK parameterization, so those of a wider network serve for every width.
+
+    Args:
+        params: of networks without biases, from `draw`, with the networks along the first axis.
+    """
+    weights = [layer["w"] for layer in params if layer]
+    cut = [w[:, : w.shape[1] if i == 0 else width, :width] for i, w in enumerate(weights)]
+    cut[-1] = weights[-1][:, :width]
+    found = iter(cut)
+    return tuple({"w": next(found)} if layer else layer for layer in params)
+
+
+def crossing(x: Any, y: Any, level: float) -> np.ndarray:
+    """Where y(x) first passes a level, from above or from below, on straight lines between the points of log y, log x.
+
+    It finds α̃*, the scale where the kernel's change falls to a threshold, and times such as when it rises to one.
+
+    Args:
+        x: (n,), positive and increasing.
+        y: (*seeds, n), positive; NaN, a network that did not get there, is left out.
+
+    Returns:
+        One x for each row of y.
+
+    Raises:
+        ValueError: if a row does not pass the level.
+    """
+    return np.apply_along_axis(_crossing, -1, np.asarray(y, float), np.asarray(x, float), level)
+
+
+def _crossing(y, x, level):
+    x, y = np.log(x[~np.isnan(y)]), np.log(y[~np.isnan(y)] / level)
+    (passes,) = np.nonzero(np.diff(np.sign(y)))
+    if not len(passes):
+        there = (
+            f"it runs from {level * np.exp(y.min()):.3g} to {level * np.exp(y.max()):.3g}" if len(y) else "it is NaN"
+        )
+        raise ValueError(f"a row of y never passes {level:g}, {there}: choose a level within, or more values of x")
+    i = passes[0]
+    return np.exp(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))
+
+
 def _ensemble_error(f: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(f.mean(0) * y <= 0)) if len(f) else np.nan
 

@@ -153,6 +153,28 @@ def test_band(ax):
         np.testing.assert_allclose([y.min(), y.max()], mean[at] + 2 * deviation[at] * jnp.asarray([-1, 1]))
 
 
+def test_measured(ax):
+    samples = np.asarray([[1.0, 8.0], [4.0, np.nan], [2.0, 2.0]])
+    plotting.measured(ax, [1, 10], samples, label="a")
+    ((data, _, (bars,)),) = ax.containers
+    np.testing.assert_allclose(data.get_ydata(), [2.0, 4.0])  # geometric means of what is there
+    error = np.log(2) * np.asarray([1 / 3**0.5, 2**0.5 / 2**0.5])  # standard deviations log 2 and √2 log 2
+    np.testing.assert_allclose([s[0, 1] for s in bars.get_segments()], [2.0, 4.0] * np.exp(-error))
+    np.testing.assert_allclose([s[1, 1] for s in bars.get_segments()], [2.0, 4.0] * np.exp(error))
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+
+
+def test_scale_plane(ax):
+    change = np.asarray([[4.0, 1.0], [2.0, 0.5]])
+    plotting.scale_plane(ax, [16, 64], [1.0, 8.0], change, border=4.0)
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), [[0.25, 16], [2, 16], [0.125, 64], [1, 64]])
+    np.testing.assert_allclose(ax.collections[0].get_array(), change.ravel())
+    border, ntk_limit, mean_field = ax.lines
+    np.testing.assert_allclose(border.get_xdata() * border.get_ydata() ** 0.5, 4.0)
+    np.testing.assert_allclose(ntk_limit.get_xdata(), 1.0)
+    np.testing.assert_allclose(mean_field.get_xdata() * mean_field.get_ydata() ** 0.5, 1.0)
+
+
 def test_growth(ax):
     values = jnp.asarray([[1.0, 2.0], [10.0, 30.0]])
     plotting.growth(ax, [1, 4], values, ["a", "b"], theory=2 * values, xlabel="n", ylabel="work")

@@ -6,6 +6,7 @@ Each returns a `Verdict`: whether the answer is right and, where it is wrong in 
 from . import (
     a_choice_of_scale,
     large_kernels,
+    lazy_or_feature,
     tangent_kernel,
     taylor_expansion,
     training_dynamics,
@@ -18,6 +19,7 @@ __all__ = [
     "Verdict",
     "a_choice_of_scale",
     "large_kernels",
+    "lazy_or_feature",
     "tangent_kernel",
     "taylor_expansion",
     "training_dynamics",
