@@ -37,6 +37,7 @@ from .diagnostics import (
     PowerLaw,
     centered_alignment,
     estimate,
+    jackknife_error,
     kernel_alignment,
     linearization_error,
     parameter_change,

@@ -82,6 +82,15 @@ def test_agreement(ax):
     np.testing.assert_allclose([s[1, 1] for s in bars.get_segments()], measured * (1 + 98**-0.5))
 
 
+def test_quantiles(ax):
+    stats = pytest.importorskip("scipy.stats")
+    samples = jnp.asarray([[2.0, -1.0], [0.5, 0.0]])
+    plotting.quantiles(ax, samples, label="F", color="C1")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [-1.0, 0.0, 0.5, 2.0])
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), stats.norm.ppf([0.125, 0.375, 0.625, 0.875]), rtol=1e-9)
+    np.testing.assert_array_equal(ax.lines[1].get_xdata(), ax.lines[1].get_ydata())
+
+
 def test_band(ax):
     x, mean, deviation = jnp.arange(3.0), jnp.asarray([0.0, 1.0, 4.0]), jnp.asarray([0.1, 0.2, 0.3])
     plotting.band(ax, x, mean, deviation, label="mean", color="C1")
