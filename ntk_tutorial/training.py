@@ -252,7 +252,7 @@ def _integrate(f, params0, x, y, flow, loss, solver, *, save=lambda at: [], even
         return -jax.grad(lambda u: loss(outputs(u, x), y))(u)
 
     start = jnp.zeros_like(flat0)
-    atol = flow.rtol * _displacement_scale(lambda u: outputs(u, x), velocity(0.0, start, (x, y)), start)
+    atol = flow.rtol * _displacement_scale(lambda u: outputs(u, x), velocity(0.0, start, (x, y)), start, flat0)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(velocity),
         solver,
@@ -269,11 +269,16 @@ def _integrate(f, params0, x, y, flow, loss, solver, *, save=lambda at: [], even
     return solution, unravel(flat0 + solution.ys[-1][0])
 
 
-def _displacement_scale(outputs, gradient, start):
-    """The size of an entry of u, from the first Newton step along the gradient g: |g|³ n / ‖J g‖² / √p."""
+def _displacement_scale(outputs, gradient, start, flat0):
+    """The size of an entry of u, from the first Newton step along the gradient g: |g|³ n / ‖J g‖² / √p.
+
+    Where that step is longer than θ₀ the model is far from linear, and will not go so far: the size of θ₀ is taken.
+    """
     values, change = jax.jvp(outputs, (start,), (gradient,))
     newton_step = jnp.linalg.norm(gradient) ** 3 * len(values) / jnp.sum(change**2)
-    return jnp.where(jnp.isfinite(newton_step) & (newton_step > 0), newton_step, 1.0) / start.size**0.5
+    step = jnp.where(jnp.isfinite(newton_step) & (newton_step > 0), newton_step, 1.0)
+    size = jnp.linalg.norm(flat0)
+    return jnp.where(size > 0, jnp.minimum(step, size), step) / start.size**0.5
 
 
 def _descend(f, params, x, y, moments, optimizer, loss, record, batch_size, key, progress):

@@ -15,7 +15,7 @@ from sphinx.pycode import ModuleAnalyzer
 
 import ntk_tutorial
 
-NAMESPACES = ("datasets", "plotting")  # reached as ntk_tutorial.datasets.NAME, everything else flat
+NAMESPACES = ("datasets", "plotting", "regimes", "results")  # reached as ntk_tutorial.datasets.NAME, everything else flat
 MARK = re.compile(r"<!-- api: (\w+) -->")
 
 

@@ -1,7 +1,8 @@
 """Fill the page of reproductions: each claim of claims.yaml beside the number that a chapter's stored output has for it.
 
 Nothing on the page is typed twice. A claim names a chapter and a regular expression that must match its printed outputs
-exactly once; the first group is the number, a second one its standard error. The verdict follows from both and from
+exactly once (those of the figure it names, if that cell prints at all); the first group is the number, a second one its
+standard error. The verdict follows from both and from
 what the source says, and where they disagree the entry must say why.
 """
 
@@ -29,10 +30,13 @@ def _judged(entry: dict) -> dict:
     if not ENTRIES <= entry.keys() <= ENTRIES | OPTIONAL:
         raise ValueError(f"claims.yaml, {name}: entries are {sorted(ENTRIES)} and may be {sorted(OPTIONAL)}")
     notebook = ROOT / "book" / f"{entry['chapter']}.ipynb"
-    cells, figures = outputs(notebook)
+    printed, figures = outputs(notebook)
     if entry["figure"] not in figures:
-        raise ValueError(f"claims.yaml, {name}: {notebook.name} has no figure {entry['figure']}, it has {figures}")
-    found = [match for cell in cells for match in re.finditer(entry["find"], cell)]
+        raise ValueError(
+            f"claims.yaml, {name}: {notebook.name} has no figure {entry['figure']}, it has {list(figures)}"
+        )
+    cells = [figures[entry["figure"]]] if figures[entry["figure"]] else printed
+    found = [match for cell in cells for match in re.finditer(entry["find"], cell, re.M)]
     if len(found) != 1:
         raise ValueError(
             f"claims.yaml, {name}: {entry['find']!r} matches {len(found)} outputs of {notebook.name}, not 1"
@@ -49,12 +53,15 @@ def _judged(entry: dict) -> dict:
     return {**entry, "ours": " ± ".join(shown), "agrees": agrees}
 
 
-def outputs(notebook: Path) -> tuple[list[str], list[str]]:
-    """Return what each cell printed, and the names of the figures."""
-    cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
-    printed = ["".join(o.get("text", "") for o in cell.outputs if o.output_type == "stream") for cell in cells]
-    figures = [cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in cells]
-    return printed, [name for name in figures if name]
+def outputs(notebook: Path) -> tuple[list[str], dict[str, str]]:
+    """Return what each cell printed, and what those cells printed that draw a figure, by its name."""
+    printed, figures = [], {}
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if cell.cell_type == "code":
+            printed.append("".join(o.get("text", "") for o in cell.outputs if o.output_type == "stream"))
+            figure = cell.metadata.get("mystnb", {}).get("figure", {})
+            figures |= {figure["name"]: printed[-1]} if "name" in figure else {}
+    return printed, figures
 
 
 def table(part: str) -> str:
