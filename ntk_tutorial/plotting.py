@@ -114,6 +114,15 @@ def agreement(ax: Axes, predicted, samples, *, quantity: str) -> None:
     ax.set(xlabel=f"predicted {quantity}", ylabel="measured")
 
 
+def foretold(ax: Axes, x, measured, predicted, *, label: str = "", color=None) -> None:
+    """Measured values as dots; dashed, in the same colour, the predicted ones; x on a logarithmic axis."""
+    (line,) = ax.plot(x, measured, "o", label=label, color=color)
+    ax.plot(x, predicted, "--", color=line.get_color(), linewidth=1.2)
+    ax.set(xscale="log")
+    ax.set_xticks(np.asarray(x), [f"{value:g}" for value in np.asarray(x)])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
 def quantiles(ax: Axes, samples, *, label: str = "", color=None) -> None:
     """The sorted samples against the quantiles of the standard normal law, on which Gaussian ones lie on a line.
 
