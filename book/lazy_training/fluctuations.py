@@ -55,8 +55,9 @@ def stored(value, task, activation="relu"):  # (width, α̃): estimate, standard
 # %% mystnb={"image": {"alt": "Two panels, digits and MNIST, test error against width from 16 to 256. The error of one network falls steadily; that of the mean of ten networks is nearly the same at every width, and at width 16 already about as low as one network of width 256."}, "figure": {"caption": "Test error of one ReLU network (mean over ten) and of the mean output of ten, lazy training (α̃ = 1000). Bars: standard errors over initializations; for the ensemble by the jackknife.", "name": "fig-fluctuations-surprise"}}
 fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.2))
 for ax, task in zip(axes, tasks):
-    for name, value in (("one network", "test_error"), ("mean of ten", "ensemble_error")):
-        ax.errorbar(widths, *(e[:, -1] for e in stored(value, task)), fmt="o-", label=name)
+    for name, value in (("one", "test_error"), ("mean of ten", "ensemble_error")):
+        error, bar = stored(value, task)
+        ax.errorbar(widths, error[:, -1], bar[:, -1], fmt="o-", label=name)
     ax.set(title=task, xscale="log")
     ntk.plotting.widths_axis(ax, widths, "test error", ylim=(0, None))
 plt.show()
@@ -94,11 +95,12 @@ plt.show()
 # %%
 data = ntk.datasets.digits(jax.random.key(0), 128, 1000, num_components=10)
 net, y = ntk.regimes.perceptron(32, 2, ntk.relu), data.y_test[:, 0]
+train = ntk.regimes.train_to_margin
 seeds = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(1), jnp.arange(40))
 
 def population(scaled_alpha):  # F on the test images, (40, 1000)
-    run = lambda keys: ntk.regimes.train_to_margin(net, keys, scaled_alpha / 32**0.5, data)
-    return jnp.concatenate([run(ten).outputs for ten in jnp.split(seeds, 4)])
+    ten_at_once = lambda keys: train(net, keys, scaled_alpha / 32**0.5, data).outputs
+    return jnp.concatenate([ten_at_once(keys) for keys in jnp.split(seeds, 4)])
 
 regimes = {"lazy": 1000.0, "feature": 0.1}
 F = {name: population(scale) for name, scale in regimes.items()}
@@ -109,10 +111,10 @@ F = {name: population(scale) for name, scale in regimes.items()}
 
 # %%
 here = dict(task="digits", activation="relu", width=32)
-for name, scale in regimes.items():
-    off = plane.deviation(ntk.regimes.crossover, **here, scaled_alpha=scale)
-    assert off < 0.05  # rounding differs between machines; seeds differ by 1
-    print(f"{name}: agrees, {off < 0.05}; of forty, δF = {ntk.rms(F[name].std(0, ddof=1)):.3f}")
+again = lambda scale: plane.deviation(ntk.regimes.crossover, **here, scaled_alpha=scale)
+assert max(map(again, regimes.values())) < 0.05  # rounding differs between machines
+for name, f in F.items():
+    print(f"{name}: δF of forty networks {ntk.rms(f.std(0, ddof=1)):.3f}")
 
 # %% [markdown]
 # ## The split, by hand
@@ -145,14 +147,13 @@ for name, scale in regimes.items():
 
 # %%
 from itertools import combinations
-
-five, error = F["lazy"][:5], lambda f: jnp.mean((f - y) ** 2)
-whole, spread = error(five.mean(0)), jnp.mean(five.var(0, ddof=1))
-for K in range(1, 6):
-    means = [five[jnp.array(s)].mean(0) for s in combinations(range(5), K)]
-    seen, split = sum(map(error, means)) / len(means), whole + spread * (1 / K - 1 / 5)
-    print(f"K = {K}: {seen:.6f} = {whole:.6f} + {split - whole:.6f}")
-    assert jnp.allclose(seen, split, rtol=1e-12)  # an identity, up to rounding
+five, sizes, error = F["lazy"][:5], jnp.arange(1, 6), lambda f: jnp.mean((f - y) ** 2)
+subsets = [jnp.array(list(combinations(range(5), K))) for K in range(1, 6)]
+seen = jnp.stack([error(five[members].mean(1)) for members in subsets])
+split = error(five.mean(0)) + jnp.mean(five.var(0, ddof=1)) * (1 / sizes - 1 / 5)
+for K, a, b in zip(sizes, seen, split):
+    print(f"K = {K}: {a:.6f} over all subsets, {b:.6f} by the theorem")
+assert jnp.allclose(seen, split, rtol=1e-12)  # an identity, up to rounding
 
 # %% [markdown]
 # ## How many networks?
@@ -183,9 +184,11 @@ for name, f in F.items():
     means = (rank < Ks[:, None, None]) @ f / Ks[:, None, None]  # (K, subset, example)
     flips = jax.scipy.stats.norm.cdf(-y * mu / (s * left[:, None])).mean(1)
     errors = jnp.mean(means * y <= 0, (1, 2))
-    found[name] = (((means - mu) ** 2).mean((1, 2)), jnp.mean(s**2) * left**2), (errors, flips)
+    found[name] = ((((means - mu) ** 2).mean((1, 2)), jnp.mean(s**2) * left**2),
+                   (errors, flips))
     print(name, "test error:", *(f"{e:.4f}" for e in errors))
-    assert jnp.abs(errors - flips).max() < 0.005  # five images in 1,000
+off = [jnp.abs(errors - flips).max() for _, (errors, flips) in found.values()]
+assert max(off) < 0.005  # five images in 1,000
 
 # %% [markdown]
 # Left the variance part, right the test error, each with its prediction:
@@ -195,8 +198,8 @@ fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.2))
 for name, pairs in found.items():
     for ax, (seen, expected) in zip(axes, pairs):
         ntk.plotting.foretold(ax, Ks, seen, expected, label=name)
-axes[0].set(yscale="log", ylabel="squared distance", xlabel="networks K")
-axes[1].set(ylabel="test error", xlabel="networks K"), axes[1].legend()
+axes[0].set(yscale="log", ylabel="squared distance", xlabel="K"), axes[0].legend()
+axes[1].set(ylabel="test error", xlabel="K")
 plt.show()
 
 # %% [markdown]
@@ -228,7 +231,7 @@ plt.show()
 # {cite}`efron1993`. It works as well for a slope fitted to several $\delta F$ at once:
 
 # %%
-def slopes(task, activation):  # of log δF against log m from m = 32 on, and without each seed
+def slopes(task, activation):  # of log δF against log m, m ≥ 32; and without each seed
     runs = plane.select(task=task, activation=activation)
     full, without = (jnp.log(runs.array("fluctuation" + s, "width", "scaled_alpha")[1:])
                      for s in ("", "_without"))
@@ -236,32 +239,38 @@ def slopes(task, activation):  # of log δF against log m from m = 32 on, and wi
     weights = log_m / (log_m @ log_m)
     return weights @ full, jnp.tensordot(weights, without, 1).T
 
+# %% [markdown]
+# We average the slopes over the values of $\tilde\alpha$ in a regime, lazy from 30 on, feature from 0.01 to 1:
+
+# %%
 ranges = {"lazy": scales >= 30, "feature": (scales >= 0.01) & (scales <= 1)}
+means = []
 for kind in kinds:
     full, without = slopes(*kind)
     for name, at in ranges.items():
-        mean, bar = full[at].mean(), ntk.jackknife_error(without[:, at].mean(1))
-        print(f"{kind[0]}, {kind[1]}, {name}: slope {mean:.3f} ± {bar:.3f}")
-        assert abs(mean + 0.5) < 0.1
+        bar = ntk.jackknife_error(without[:, at].mean(1))
+        means.append(full[at].mean())
+        print(f"{kind[0]}, {kind[1]}, {name}: slope {means[-1]:.3f} ± {bar:.3f}")
+assert jnp.abs(jnp.array(means) + 0.5).max() < 0.1
 
 # %% [markdown]
-# Each line is an average over the values of $\tilde\alpha$ in a regime, lazy from 30 on, feature from 0.01 to 1. The same runs,
-# each $\tilde\alpha$ by itself:
+# The same runs, each $\tilde\alpha$ by itself:
 
 # %% mystnb={"image": {"alt": "Left: delta F against width from 16 to 256 on logarithmic axes for lazy and feature training on both data sets, all falling along dashed lines of slope minus one half. Right: fitted slope against alpha tilde from 0.001 to 1000 with error bars; between 0.01 and 1000 all lie near minus one half, below 0.01 they rise towards zero or scatter widely."}, "figure": {"caption": "Left: spread of ReLU networks against width (dashed: slope −½). Right: slopes for m ≥ 32 at each α̃, for two data sets and two activations. Bars: jackknife over ten networks.", "name": "fig-fluctuations-width"}}
 fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.4))
 column = {name: int(jnp.argmin(abs(scales - scale))) for name, scale in regimes.items()}
 for task, style in zip(tasks, ("o-", "s:")):
-    for name, at in column.items():
+    for color, (name, at) in zip(("C0", "C1"), column.items()):
         spread = [e[:, at] for e in stored("fluctuation", task)]
-        axes[0].errorbar(widths, *spread, fmt=style, color=f"C{at < 6:d}", label=f"{task}, {name}")
+        axes[0].errorbar(widths, *spread, fmt=style, c=color, label=f"{task}, {name}")
 for kind, style in zip(kinds, "osv^"):
     full, without = slopes(*kind)
-    axes[1].errorbar(scales, full, ntk.jackknife_error(without), fmt=style, label=", ".join(kind))
+    both = full, ntk.jackknife_error(without)
+    axes[1].errorbar(scales, *both, fmt=style, label=" ".join(kind))
 axes[0].plot(widths, 0.12 * (widths / 256) ** -0.5, **ntk.plotting.THEORY)
+axes[1].axhline(-0.5, **ntk.plotting.THEORY), axes[1].legend(fontsize=8)
 axes[0].set(xscale="log", yscale="log"), ntk.plotting.widths_axis(axes[0], widths, "δF")
 axes[0].set_yticks([0.2, 0.5, 1], [0.2, 0.5, 1]), axes[0].yaxis.minorticks_off()
-axes[1].axhline(-0.5, **ntk.plotting.THEORY), axes[1].legend(fontsize=8)
 axes[1].set(xscale="log", xlabel="α̃", ylabel="slope", ylim=(-1, 0.1))
 plt.show()
 
@@ -279,13 +288,15 @@ plt.show()
 # $1/m$, and averaging removes it. We compare the mean of ten networks of width 16 with a single one of width 256:
 
 # %%
+gaps = {"lazy": [], "feature": []}
 for kind in kinds:
+    small, large = stored("ensemble_error", *kind), stored("test_error", *kind)
     for name, at in column.items():
-        small, large = (e[:, at] for e in stored("ensemble_error", *kind)), stored("test_error", *kind)
-        (small, error), (large, other) = ((e[0] for e in small), (e[-1, at] for e in large))
-        print(f"{kind[0]}, {kind[1]}, {name}: ten of width 16 {small:.4f}, one of 256 {large:.4f},",
-              f"difference {small - large:+.4f} ± {jnp.hypot(error, other):.4f}")
-        assert name == "feature" or small < large + 0.005
+        (ten, bar), (one, other) = (e[0, at] for e in small), (e[-1, at] for e in large)
+        gaps[name].append(ten - one)
+        print(f"{kind[0]}, {kind[1]}, {name}: ten of width 16 {ten:.4f},",
+              f"one of 256 {one:.4f}; {ten - one:+.4f} ± {jnp.hypot(bar, other):.4f}")
+assert max(gaps["lazy"]) < 0.005
 
 # %% [markdown]
 # Over the whole range of $\tilde\alpha$, for digits and ReLU:
@@ -293,9 +304,10 @@ for kind in kinds:
 # %% mystnb={"image": {"alt": "Two panels, digits and MNIST. Test error against alpha tilde from 0.001 to 1000. One network of width 16 lies highest and rises to the right; one network of width 256 falls to the right; the means of ten networks of either width lie lower and close together from alpha tilde 0.1 on, and the ensembles' gain vanishes at the left end for width 256."}, "figure": {"caption": "Test error of ReLU networks against α̃: single networks (thin, hollow) and the mean of ten (thick) at the smallest and the largest width. Bars: standard errors over networks.", "name": "fig-fluctuations-ensembles"}}
 fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.4))
 for ax, task in zip(axes, tasks):
-    for name, value, style in (("one", "test_error", "o:"), ("ten", "ensemble_error", "s-")):
-        for i, color in ((0, "C0"), (-1, "C1")):
-            ax.errorbar(scales, *(e[i] for e in stored(value, task)), fmt=style, color=color,
+    for name, value in (("one", "test_error"), ("ten", "ensemble_error")):
+        (error, bar), style = stored(value, task), "o:" if name == "one" else "s-"
+        for i in (0, -1):
+            ax.errorbar(scales, error[i], bar[i], fmt=style, color=f"C{-i}",
                         label=f"{name} of width {widths[i]}")
     ax.set(title=task, xscale="log", xlabel="α̃", ylabel="test error")
 axes[0].legend(fontsize=8)
@@ -351,14 +363,21 @@ def trained(key, alpha, centred):  # F on the test images, at time 30
 alphas, keys = (4.0, 1.0, 1 / 8, 1 / 64), jax.random.split(jax.random.key(4), 64)
 over = lambda a, c: ntk.over_seeds(trained, keys, jnp.array(a), jnp.array(c))
 left_in, centred = (jnp.stack([over(a, c) for a in alphas]) for c in (0.0, 1.0))
+
+# %% [markdown]
+# First the spread over the predicted one, image by image, then $\delta F$ over both sources together:
+
+# %%
 std, mean = jnp.sqrt(jnp.diag(foretold.covariance)), foretold.mean[:, 0]
-for a, f, g in zip(alphas, left_in, centred):
-    seen, sources = f.std(0, ddof=1), jnp.hypot(a * ntk.rms(std), ntk.rms(g.std(0, ddof=1)))
-    ratio, correlation = jnp.mean(seen / (a * std)), jnp.corrcoef(seen, std)[0, 1]
-    print(f"α = {a:.3g}: std / prediction {ratio:.3f}, correlation {correlation:.3f};",
-          f"δF / both sources {ntk.rms(seen) / sources:.3f}")
-    assert a < 1 or (abs(ratio - 1) < 0.1 and correlation > 0.9)
-    assert abs(ntk.rms(seen) / sources - 1) < 0.1  # 64 draws: 3 %, three times over
+spreads = [ntk.rms(f.std(1, ddof=1), 1) for f in (left_in, centred)]
+theory, seen = jnp.array(alphas) * ntk.rms(std), left_in.std(1, ddof=1)
+ratio = jnp.mean(seen / std, 1) / jnp.array(alphas)
+correlation = jnp.array([jnp.corrcoef(s, std)[0, 1] for s in seen])
+both = spreads[0] / jnp.hypot(theory, spreads[1])
+for numbers in zip(alphas, ratio, correlation, both):
+    print("α = {:.3g}: ratio {:.3f}, correlation {:.3f}; both {:.3f}".format(*numbers))
+assert jnp.abs(ratio[:2] - 1).max() < 0.1 and correlation[:2].min() > 0.9  # lazy
+assert jnp.abs(both - 1).max() < 0.1  # 64 draws: 3 %, three times over
 
 # %% [markdown]
 # The prediction is a whole covariance matrix, not only its diagonal. In the directions of its eigenvectors $u_j$, with
@@ -373,8 +392,8 @@ own = [(z - z.mean(0)) / z.std(0) for z in coordinates]
 for a, z, w in zip(alphas, coordinates, own):
     print(f"α = {a:.3g}: std {jnp.mean(z.std(0, ddof=1)):.2f}, distance of the mean",
           f"{ntk.rms(z.mean(0)):.2f}, excess kurtosis {jnp.mean(w**4) - 3:+.2f}")
-assert abs(jnp.mean(coordinates[0] ** 2) - 1) < 0.17  # three standard errors of √(2/640)
-assert abs(jnp.mean(own[0] ** 4) - 3) < 0.6  # three of √(24/640)
+assert abs(jnp.mean(coordinates[0] ** 2) - 1) < 0.17  # three errors √(2/640)
+assert abs(jnp.mean(own[0] ** 4) - 3) < 0.6  # three errors √(24/640)
 
 # %% [markdown]
 # Shape and size, in two pictures:
@@ -383,10 +402,8 @@ assert abs(jnp.mean(own[0] ** 4) - 3) < 0.6  # three of √(24/640)
 fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.4))
 ntk.plotting.quantiles(axes[0], coordinates[0], label="lazy, α = 4, predicted units")
 ntk.plotting.quantiles(axes[0], own[-1], label="feature, α = 1/64, own units")
-spreads = [ntk.rms(f.std(1, ddof=1), 1) for f in (left_in, centred)]
 axes[1].loglog(alphas, spreads[0], "o", label="initial outputs left in")
 axes[1].loglog(alphas, spreads[1], "s", label="centred")
-theory = jnp.array(alphas) * ntk.rms(std)
 axes[1].loglog(alphas, theory, **ntk.plotting.THEORY)
 axes[1].loglog(alphas, jnp.hypot(theory, spreads[1]), "k:")
 axes[1].set(xlabel="α", ylabel="δF"), [ax.legend(fontsize=8) for ax in axes]
@@ -403,12 +420,11 @@ plt.show()
 
 # %%
 for kind in kinds:
-    (one, bar), (ten, other) = ((e[-1, 0] for e in stored(v, *kind))
-                                for v in ("test_error", "ensemble_error"))
-    stuck = 10 - plane.select(task=kind[0], activation=kind[1], scaled_alpha=plane.axis(
-        "scaled_alpha")[0]).array("reached", "width").sum(1).astype(int)
-    print(f"{kind[0]}, {kind[1]}: one {one:.4f} ± {bar:.4f}, ten {ten:.4f} ± {other:.4f};",
-          "stuck, by width:", *stuck)
+    one, ten = stored("test_error", *kind), stored("ensemble_error", *kind)
+    runs = plane.select(task=kind[0], activation=kind[1], scaled_alpha=0.001)
+    stuck = (runs.array("reached", "width") == 0).sum(1)
+    print(", ".join(kind) + ": one {:.4f} ± {:.4f},".format(*(e[-1, 0] for e in one)),
+          "ten {:.4f} ± {:.4f}; stuck:".format(*(e[-1, 0] for e in ten)), *stuck)
 
 # %% [markdown]
 # One network is as good as ten there: what is wrong is wrong in all of them. And some narrow ReLU networks are stuck; all means
@@ -595,7 +611,7 @@ ntk.exercises.fluctuations.check_crossing(crossing)
 # </details>
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
-# No f_train0 and no f_test0: the start is subtracted, so that only the kernel is random.
+# No f_train0 and no f_test0: the start is subtracted, only the kernel is random.
 def untrained(key, net):
     pair = ntk.empirical_ntk(net.apply, net.init(key, (10,))[0])
     theta, across = (ntk.gram(pair, a, x)[:, :, 0, 0] for a in (x, x_new))
@@ -628,7 +644,15 @@ ntk.exercises.fluctuations.check_untrained(exponent)
 #
 # ## Summary
 #
-# TEXT-SUMMARY
+# - The squared error of the mean of $K$ networks is that of the mean of all plus $s^2/K$, exactly. A Gaussian with each image's mean and
+#   variance predicts the test error within 0.005 at every $K$.
+# - At width 32, one network errs less with features learned (0.0663 against 0.0727), the mean of 32 errs less when lazy (0.0443
+#   against 0.0575).
+# - $\delta F \sim m^{-1/2}$ in both regimes: on two data sets with two activations all slopes are within 0.1 of $-\tfrac12$.
+# - In the lazy regime, ten networks of width 16 do at least as well as one of width 256, up to 0.005, with a sixteenth of the parameters.
+# - With $f_0$ left in, the lazy law is Gaussian and follows from two kernels. Centring removes this source; what remains is
+#   the random kernel, and their variances add.
+# - Averaging removes the spread and nothing else. Deep in the feature regime nothing is left to remove.
 #
 # ## What is next
 #
