@@ -44,6 +44,8 @@ def fetch(name: str, files: tuple[File, ...], mirrors: tuple[str, ...]) -> list[
     Raises:
         OSError: if no mirror gives a file, or it cannot be written. The message says how to go on by hand.
     """
+    if not files:  # digits; and pooch warns in notebooks without ipywidgets
+        return []
     import pooch
     from requests.exceptions import RequestException
 

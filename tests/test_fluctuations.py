@@ -1,5 +1,7 @@
 """What the chapter on fluctuations uses: its table of stored results; its self-checks tell typical mistakes apart."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,3 +107,9 @@ def test_tabulate():
     np.testing.assert_allclose(spread.standard_error, np.full((2, 1), (3 / 4 * 2) ** 0.5))
     with pytest.raises(KeyError, match="has no value"):
         ntk.regimes.tabulate(results, "nothing")
+
+
+def test_digits_need_no_downloader(monkeypatch):
+    """Importing pooch warns on stderr in notebooks without ipywidgets, which a chapter's outputs may not have."""
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    assert len(ntk.datasets.digits(jax.random.key(0), 8, 4).x_train) == 8
