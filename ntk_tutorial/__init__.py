@@ -1,9 +1,9 @@
 """Neural tangent kernels and linearized training, in JAX.
 
 Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
-iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, timing, datasets, plotting.
-Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.plotting` and `ntk.exercises`
-stay modules.
+iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, laziness, regimes, results,
+timing, datasets, plotting, interactive. Everything public is reached flat, `import ntk_tutorial as ntk`;
+`ntk.datasets`, `ntk.regimes`, `ntk.results`, `ntk.plotting`, `ntk.interactive` and `ntk.exercises` stay modules.
 """
 
 from . import _lazy, datasets, exercises, regimes, results
@@ -35,6 +35,7 @@ from .diagnostics import (
     Estimate,
     ParameterChange,
     PowerLaw,
+    RelativeScale,
     centered_alignment,
     estimate,
     jackknife_error,
@@ -43,6 +44,7 @@ from .diagnostics import (
     parameter_change,
     power_law,
     relative_change,
+    relative_scale,
     rms,
     target_alignment,
 )
@@ -75,7 +77,8 @@ from .iterative import (
 )
 from .kernel_state import KernelState
 from .layers import Dense, Elementwise, Flatten, Identity, Layer, LayerNorm
-from .linearization import linearize, scaled, taylor_expand
+from .laziness import LazyDistances, lazy_bounds, lazy_distances
+from .linearization import linearize, scaled, scaled_increment, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
 from .streaming import stream_gram
@@ -84,4 +87,5 @@ from .timing import median_seconds
 from .training import Arrival, Trajectory, cross_entropy, hinge, squared_loss, train, train_until
 
 plotting = _lazy.lazy(f"{__name__}.plotting")  # with matplotlib
+interactive = _lazy.lazy(f"{__name__}.interactive")
 __version__ = "0.1.0"

@@ -66,6 +66,33 @@ def near_duplicates(
     return jnp.concatenate([x, copy[None]]), jnp.concatenate([y, -y[:1]])
 
 
+def teacher_student(
+    key: PRNGKeyArray, num_train: int, num_test: int, dim: int, num_neurons: int = 3
+) -> tuple[Dataset, dict[str, Array]]:
+    """A regression task whose targets a small two-layer ReLU network gives, the teacher, and its parameters.
+
+    Inputs are uniform on the sphere of radius √dim. The teacher is Σ_k a_k max(w_k·x / √dim, 0), where the w_k,
+    k = 0, 1, …, are uniform on the same sphere and a_k = (−1)^k √(3 / num_neurons); so the spread of the targets does
+    not grow with the number of neurons. With three of them, this is the kind of task of Chizat et al. 2019, figure 1.
+
+    Returns:
+        The data, and the teacher as {"w": (num_neurons, dim), "a": (num_neurons,)}.
+
+    Raises:
+        ValueError: if a number is less than 1 (num_test: than 0).
+    """
+    if min(num_train, num_test + 1, dim, num_neurons) < 1:
+        raise ValueError(
+            f"sizes must be positive, got num_train={num_train}, num_test={num_test}, dim={dim}, "
+            f"num_neurons={num_neurons}: only num_test may be 0"
+        )
+    x_key, teacher_key = jax.random.split(key)
+    x, w = sphere(x_key, num_train + num_test, dim), sphere(teacher_key, num_neurons, dim)
+    a = (-1.0) ** jnp.arange(num_neurons) * (3 / num_neurons) ** 0.5
+    y = (jnp.maximum(x @ w.T / dim**0.5, 0) @ a)[:, None]
+    return Dataset(x[:num_train], y[:num_train], x[num_train:], y[num_train:]), {"w": w, "a": a}
+
+
 def _draw(
     name: str,
     key: PRNGKeyArray,

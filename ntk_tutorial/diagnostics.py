@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, PyTree, Real
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree, Real
 
 from ._checks import check_finite
 from .linearization import linearize
@@ -84,6 +85,98 @@ def linearization_error(
 
     f_x = outputs(f, params)
     return jnp.linalg.norm(f_x - outputs(linearize(f, params0), params)) / jnp.linalg.norm(f_x - outputs(f, params0))
+
+
+class RelativeScale(NamedTuple):
+    """κ and the three norms it is made of, ‖F‖ being the root of the mean over examples of |f|².
+
+    Attributes:
+        kappa: residual · curvature / slope².
+        residual: ‖F(θ) − y‖.
+        slope: ‖DF(θ)‖, the operator norm of the Jacobian of all outputs; slope² = λ_max(Θ) / n.
+        curvature: ‖D²F(θ)‖, the largest ‖D²F(θ)[u, v]‖ over unit directions u and v.
+    """
+
+    kappa: Float[Array, ""]
+    residual: Float[Array, ""]
+    slope: Float[Array, ""]
+    curvature: Float[Array, ""]
+
+
+def relative_scale(
+    f: Callable[[PyTree, Array], Array],
+    params: PyTree,
+    x: Float[Array, "n *shape"],
+    y: Float[Array, "n *outputs"],
+    *,
+    key: PRNGKeyArray | None = None,
+    num_starts: int = 16,
+    num_iterations: int = 100,
+) -> RelativeScale:
+    """κ = ‖F(θ) − y‖ ‖D²F(θ)‖ / ‖DF(θ)‖² for F(θ) = f(θ, X) [Chizat, Oyallon & Bach 2019]: small is lazy.
+
+    κ is how far the slope DF turns, relative to its size, while the linear model closes the residual along the steepest
+    direction. The scale of F's norm cancels in it.
+
+    Both operator norms are found matrix-free. ‖DF‖: power iteration u -> DFᵀ DF u. ‖D²F‖ is the maximum of the
+    trilinear form g · D²F[u, v] over unit vectors: each of u, v and g in turn is set to its best value for the other
+    two, by one derivative forward and one in reverse, or two forward. The form never falls, but may end at a local
+    maximum, so the largest of `num_starts` runs is taken: a lower bound of ‖D²F‖, met where a start finds the top.
+
+    Args:
+        key: draws the starts.
+        num_starts, num_iterations: runs, and steps in each. A step sets u or v, then g: some ten forward passes over x.
+
+    Raises:
+        ValueError: if x and y differ in number, outputs and y in shape, or values are not finite.
+    """
+    x, y = jnp.asarray(x), jnp.asarray(y)
+    check_finite(x=x, y=y, params=params)
+    key = jax.random.key(0) if key is None else key
+    theta, unravel = ravel_pytree(params)
+
+    def outputs(theta):
+        return jax.vmap(f, (None, 0))(unravel(theta), x) / len(x) ** 0.5
+
+    f_x = outputs(theta)
+    if f_x.shape != y.shape:
+        raise ValueError(f"outputs have shape {f_x.shape} and targets {y.shape}: they must agree")
+
+    def slope_along(u):  # DF(θ) u, as a function of θ
+        return lambda theta: jax.jvp(outputs, (theta,), (u,))[1]
+
+    def turn(u, g):  # D²F[u, ·]ᵀ g
+        return jax.vjp(slope_along(u), theta)[1](g)[0]
+
+    def step(_, state):  # u and v take turns
+        u, _, g, _ = state
+        v = _unit(turn(u, g))
+        bend = jax.jvp(slope_along(u), (theta,), (v,))[1]
+        return v, u, _unit(bend), _norm(bend)
+
+    def curvature(key):
+        keys = jax.random.split(key, 3)
+        shapes = (theta.shape, theta.shape, f_x.shape)
+        start = [_unit(jax.random.normal(k, shape, theta.dtype)) for k, shape in zip(keys, shapes, strict=True)]
+        return jax.lax.fori_loop(0, num_iterations, step, (*start, jnp.zeros((), f_x.dtype)))[-1]
+
+    def climb(_, state):
+        change = slope_along(state[0])(theta)
+        return _unit(pull_back(change)[0]), _norm(change)
+
+    pull_back = jax.vjp(outputs, theta)[1]
+    start_key, key = jax.random.split(key)
+    start = _unit(jax.random.normal(start_key, theta.shape, theta.dtype))
+    slope = jax.lax.fori_loop(0, num_iterations, climb, (start, jnp.zeros((), f_x.dtype)))[1]
+    residual = _norm(f_x - y / len(x) ** 0.5)
+    curved = jnp.max(jax.lax.map(curvature, jax.random.split(key, num_starts)))
+    return RelativeScale(residual * curved / slope**2, residual, slope, curved)
+
+
+def _unit(u: Array) -> Array:
+    """u / ‖u‖; zero stays zero, as where a model is linear."""
+    norm = _norm(u)
+    return u / jnp.where(norm > 0, norm, 1.0)
 
 
 class PowerLaw(NamedTuple):

@@ -34,6 +34,28 @@ def scaling(ax: Axes, x, samples, *, theory: float | None = None, label: str = "
     return fit
 
 
+def laziness(axes, alphas, moved, apart, gap, *, bounds=(), first: int = 0) -> list[PowerLaw]:
+    """‖θ − θ₀‖, ‖θ − θ̄‖ and ‖F − F̄‖, each (seeds, len(alphas)), against the output scale α, one panel each.
+
+    The fits start at alphas[first]; what comes before is drawn as open circles. `bounds` are as many arrays of the same
+    shape, of which the smallest over seeds is drawn dotted. Dashed: the exponents −1, −2, −1 of lazy training.
+
+    Returns:
+        The three fitted power laws.
+    """
+    alphas, fits = np.asarray(alphas, float), []
+    titles = ("from the start ‖θ − θ₀‖", "from linear ‖θ − θ̄‖", "outputs ‖F − F̄‖")
+    for i, (ax, samples, exponent) in enumerate(zip(axes, (moved, apart, gap), (-1.0, -2.0, -1.0), strict=True)):
+        samples = np.asarray(samples, float)
+        fits.append(scaling(ax, alphas[first:], samples[:, first:], theory=exponent))
+        ax.plot(alphas[:first], samples[:, :first].mean(0), "o", mfc="none", color=ax.lines[0].get_color())
+        if len(bounds):
+            ax.plot(alphas, np.asarray(bounds[i], float).min(0), ":", color="black", label="bound")
+        ax.set(xlabel="α", title=titles[i])
+        ax.legend(fontsize=8)
+    return fits
+
+
 def growth(ax: Axes, sizes, values, labels, *, theory=None, xlabel: str = "", ylabel: str = "") -> None:
     """Columns of values (len(sizes), c) against sizes on logarithmic axes; with theory, as dots with it dashed through.
 
@@ -149,3 +171,61 @@ def matrix(ax: Axes, kernel, *, label: str = "", **kwargs) -> AxesImage:
     ax.grid(False)
     ax.figure.colorbar(image, ax=ax, label=label)
     return image
+
+
+def neurons(ax: Axes, w, a, teacher=None) -> None:
+    """Ways of ReLU neurons a max(w·x, 0) in the plane: |a_j| w_j for w (times, m, 2) and a (times, m).
+
+    A dot marks each end, blue for a_j > 0 and orange for a_j < 0; dashed, in the same colours, the directions of a
+    teacher's neurons, {"w": (k, 2), "a": (k,)}. The axes reach as far as the neurons do.
+    """
+    w, a = np.asarray(w, float), np.asarray(a, float)
+    way = np.abs(a)[..., None] * w
+    reach = 1.15 * np.abs(way).max()
+    if teacher is not None:
+        for u, sign in zip(np.asarray(teacher["w"]), np.asarray(teacher["a"]), strict=True):
+            end = 3 * reach * u / np.linalg.norm(u)
+            ax.plot([0, end[0]], [0, end[1]], **THEORY | {"color": "C0" if sign > 0 else "C1"})
+    for sign, color in ((1, "C0"), (-1, "C1")):
+        mine = way[:, np.sign(a[-1]) == sign]
+        broken = np.concatenate([mine, np.full_like(mine[:1], np.nan)]).swapaxes(0, 1).reshape(-1, 2)
+        if len(broken):
+            ax.plot(*broken.T, color=color, linewidth=1.2)
+            ax.plot(*mine[-1].T, "o", color=color)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="|a| w₁", ylabel="|a| w₂")
+    ax.set_box_aspect(1)
+    ax.locator_params(nbins=5)
+
+
+def over_angle(ax: Axes, angle, learned, target, x_train, y_train) -> None:
+    """A function learned on the circle against the target (black, dashed), both at angles (n,), and the data."""
+    ax.plot(np.asarray(angle), np.asarray(learned), color="C2")
+    ax.plot(np.asarray(angle), np.asarray(target), **THEORY)
+    x_train = np.asarray(x_train)
+    ax.plot(np.arctan2(x_train[:, 1], x_train[:, 0]), np.asarray(y_train), "ko")
+    low, high = np.min(target), np.max(target)
+    room = 0.4 * (high - low)
+    ax.set(ylim=(low - room, high + room), xlim=(-np.pi, np.pi), xlabel="angle of x", ylabel="output")
+    ax.set_xticks([-np.pi, 0, np.pi], ["−π", "0", "π"])
+    ax.set_box_aspect(1)
+
+
+def tail(ax: Axes, x, samples, last: int, *, theory: float, label: str = "") -> PowerLaw:
+    """Mean of `samples` (seeds, len(x)) with its standard error on logarithmic axes, and the law of the last points.
+
+    Args:
+        last: how many points the power law is fitted to; they have a colour of their own.
+        theory: an exponent, drawn black and dashed through the last mean, over one and a half times as many points.
+
+    Returns:
+        The fitted power law, whose exponent the legend shows.
+    """
+    x, samples = np.asarray(x, float), np.asarray(samples, float)
+    start, seeds = len(x) - last, len(samples)
+    mean, error = samples.mean(0), samples.std(0, ddof=1) / seeds**0.5
+    ax.errorbar(x[:start], mean[:start], error[:start], fmt="o", capsize=2)
+    fit = scaling(ax, x[start:], samples[:, start:], label=label, color="C1")
+    along = x[max(start - (last + 1) // 2, 0) :]
+    ax.plot(along, mean[-1] * (along / x[-1]) ** theory, **THEORY)
+    ax.legend(fontsize=9, loc="lower left")
+    return fit

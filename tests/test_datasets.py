@@ -33,6 +33,32 @@ def test_near_duplicates(distance):
     assert jnp.linalg.norm(x[-1] - x[0]) == pytest.approx(distance, rel=1e-8) and y[-1] == -y[0]
 
 
+def test_teacher_student():
+    data, teacher = datasets.teacher_student(jax.random.key(0), 30, 4000, 6, num_neurons=5)
+    assert [a.shape for a in (*data, *teacher.values())] == [(30, 6), (30, 1), (4000, 6), (4000, 1), (5, 6), (5,)]
+    for points in (data.x_train, data.x_test, teacher["w"]):
+        np.testing.assert_allclose(jnp.sum(points**2, axis=1), 6, rtol=1e-12)
+    for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+        by_hand = sum(a * np.maximum(x @ w, 0) / 6**0.5 for w, a in zip(teacher["w"], teacher["a"], strict=True))
+        np.testing.assert_allclose(y[:, 0], by_hand, atol=1e-12)
+    np.testing.assert_allclose(teacher["a"] ** 2, 3 / 5)
+    assert list(np.sign(teacher["a"])) == [1, -1, 1, -1, 1]
+    again = datasets.teacher_student(jax.random.key(0), 30, 4000, 6, num_neurons=5)
+    jax.tree.map(np.testing.assert_array_equal, (data, teacher), again)
+    other = datasets.teacher_student(jax.random.key(1), 30, 4000, 6, num_neurons=5)
+    assert not np.allclose(other[0].x_train, data.x_train) and not np.allclose(other[1]["w"], teacher["w"])
+
+
+def test_more_teachers_do_not_make_larger_targets():
+    def power(num):
+        keys = jax.random.split(jax.random.key(num), 200)
+        tasks = [datasets.teacher_student(key, 20, 0, 10, num)[0] for key in keys[:60]]
+        return ntk.estimate(jnp.stack([jnp.mean(task.y_train**2) for task in tasks]))
+
+    (few, few_error), (many, many_error) = power(2), power(40)
+    assert abs(few - many) < 4 * jnp.hypot(few_error, many_error)
+
+
 @pytest.mark.parametrize("num_components", [None, 10])
 def test_digits(num_components):
     key = jax.random.key(0)

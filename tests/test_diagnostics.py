@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -55,6 +56,74 @@ def test_linearization_error():
     expected = np.linalg.norm(f - linear) / np.linalg.norm(f - f0)
     assert ntk.linearization_error(net.apply, params, new, x) == pytest.approx(expected, rel=1e-12)
     assert ntk.linearization_error(ntk.linearize(net.apply, params), params, new, x) < 1e-13
+
+
+def dense_norms(f, params, x, y):
+    """Residual, ‖DF‖, ‖D²F‖ in the root-mean-square norm; for two output numbers by trying all unit vectors g."""
+    theta, unravel = jax.flatten_util.ravel_pytree(params)
+
+    def stacked(theta):
+        return outputs(f, unravel(theta), x).reshape(-1) / len(x) ** 0.5
+
+    hessian, angles = jax.hessian(stacked)(theta), jnp.linspace(0, jnp.pi, 20_001)
+    directions = jnp.stack([jnp.cos(angles), jnp.sin(angles)], 1)
+    curvature = jnp.max(jnp.abs(jnp.linalg.eigvalsh(jnp.einsum("gi,ipq->gpq", directions, hessian))))
+    slope = jnp.linalg.norm(jax.jacobian(stacked)(theta), 2)
+    return jnp.linalg.norm(stacked(theta) - y.reshape(-1) / len(x) ** 0.5), slope, curvature
+
+
+@pytest.mark.parametrize("num_examples", [1, 2])
+def test_relative_scale_against_brute_force(num_examples):
+    """Two outputs of one example, and one output of two examples: dense derivatives, all directions tried."""
+    net = ntk.mlp(3, 1, 3 - num_examples, ntk.tanh, b_std=0.5)
+    params, x = net.init(jax.random.key(4), (2,))[0], examples((2,), num_examples)
+    y = jnp.asarray([[2.0, -1.0]]) if num_examples == 1 else jnp.asarray([[2.0], [-1.0]])
+    got = ntk.relative_scale(net.apply, params, x, y)
+    residual, slope, curvature = dense_norms(net.apply, params, x, y)
+    np.testing.assert_allclose(got[1:], jnp.stack([residual, slope, curvature]), rtol=1e-6)
+    assert got.kappa == pytest.approx(float(residual * curvature / slope**2), rel=1e-6)
+    theta = ntk.as_matrix(ntk.gram(ntk.empirical_ntk(net.apply, params), x))
+    assert got.slope == pytest.approx(float(jnp.linalg.eigvalsh(theta)[-1] / num_examples) ** 0.5, rel=1e-6)
+
+
+def test_relative_scale_of_known_models():
+    """κ of α (θ + c θ²/2) is |c y| / α, of a product |f − y| / (√m λ), and of a linear model zero."""
+    one = jnp.ones((1, 1))
+
+    def bent(theta, x):
+        return (theta + 0.35 * theta**2) * x
+
+    for alpha in (1.0, 5.0):
+        model = ntk.scaled(bent, 0.0, alpha)
+        assert ntk.relative_scale(model, 0.0, one, -3 * one).kappa == pytest.approx(2.1 / alpha, rel=1e-6)
+    u, v = jax.random.normal(jax.random.key(0), (2, 6))
+
+    def product(p, x):
+        return p[0] @ p[1] / 6**0.5 * x
+
+    kappa = ntk.relative_scale(product, (u, v), one, 2 * one).kappa
+    assert kappa == pytest.approx(float(abs(u @ v / 6**0.5 - 2) / (6**0.5 * (u @ u + v @ v) / 6)), rel=1e-6)
+    linear = ntk.relative_scale(ntk.linearize(product, (u, v)), (u, v), one, 2 * one)
+    assert linear.curvature == linear.kappa == 0 and linear.slope > 0
+
+
+def test_relative_scale_does_not_depend_on_the_norm():
+    """The same examples twice: every norm of F stays, and so does κ; ten times the outputs and targets: so does κ."""
+    net, params, shape = case("depth 2, bias")
+    x, y = examples(shape, 2), jnp.ones((2, 3))
+    once = ntk.relative_scale(net.apply, params, x, y)
+    twice = ntk.relative_scale(net.apply, params, jnp.concatenate([x, x]), jnp.concatenate([y, y]))
+    np.testing.assert_allclose(twice, once, rtol=1e-3)
+    tenfold = ntk.relative_scale(lambda p, x: 10 * net.apply(p, x), params, x, 10 * y)
+    np.testing.assert_allclose(jnp.asarray(tenfold), jnp.asarray(once) * jnp.asarray([1, 10, 10, 10]), rtol=1e-3)
+
+
+def test_relative_scale_refuses(unannotated):
+    net, params, shape = case("depth 2, bias")
+    with pytest.raises(ValueError, match=r"outputs have shape \(2, 3\) and targets \(2, 1\)"):
+        ntk.relative_scale(net.apply, params, examples(shape, 2), jnp.ones((2, 1)))
+    with pytest.raises(ValueError, match="y holds 1 non-finite"):
+        ntk.relative_scale(net.apply, params, examples(shape, 1), jnp.asarray([[1.0, jnp.nan, 0.0]]))
 
 
 def test_power_law():

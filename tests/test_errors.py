@@ -172,6 +172,9 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: ntk.taylor_expand(NET.apply, PARAMS, -1), ValueError, r"order must be 0 or more, got -1"),
     (lambda: ntk.linearize(NET.apply, PARAMS)(PARAMS[:2], X[0]), ValueError, r"differ in structure.*same network"),
     (lambda: ntk.scaled(NET.apply, PARAMS, math.inf), ValueError, r"alpha holds 1 non-finite"),
+    (lambda: ntk.scaled_increment(NET.apply, PARAMS, 0.0), ValueError, r"alpha must be positive .* got 0.0"),
+    (lambda: ntk.scaled_increment(NET.apply, PARAMS, math.nan), ValueError, r"alpha must be positive .* got nan"),
+    (lambda: ntk.scaled_increment(NET.apply, PARAMS, 1.0, nodes=0), ValueError, r"nodes must be 1 or more, got 0"),
     # spectra
     (lambda: ntk.eigenmodes(X), ValueError, r"kernel must be a square matrix, got shape \(2, 3\)"),
     (lambda: ntk.eigenmodes(jnp.ones((2, 2, 1, 1))), ValueError, r"goes through as_matrix or trace_outputs"),
@@ -277,6 +280,7 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: ntk.estimate(jnp.ones((1, 3))), ValueError, r"at least two samples, got 1"),
     # datasets
     (lambda: ntk.datasets.near_duplicates(KEY, 3, 4, 5.0), ValueError, r"between 0 and 2 √dim = 4, got 5.0"),
+    (lambda: ntk.datasets.teacher_student(KEY, 3, 2, 0), ValueError, r"dim=0, num_neurons=3: only num_test may be 0"),
     (lambda: ntk.datasets.digits(KEY, 1000, 1000), ValueError, r"1797 digits, 1000 \+ 1000 were asked for"),
     (lambda: ntk.datasets.digits(KEY, 10, 1, labels="ten"), ValueError, r"\"parity\" or \"one_hot\", got 'ten'"),
     (lambda: ntk.datasets.digits(KEY, 10, 1, num_components=11), ValueError, r"between 1 and 10, got 11"),

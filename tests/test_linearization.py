@@ -103,3 +103,89 @@ def test_models_are_pytrees():
     alphas = jnp.asarray([1.0, 10.0])
     both = jax.vmap(lambda a: ntk.scaled(net.apply, params, a)(new, x))(alphas)
     assert relative_error(both[1], 10 * both[0]) < 1e-14
+
+
+def increment_problem(dtype=jnp.float64):
+    """A smooth network with its parameters, examples, and a direction u of length one in each leaf."""
+    net, params, shape = case("depth 2, bias")
+    u = jax.tree.map(lambda p: p / jnp.linalg.norm(p.reshape(-1)), moved(params, 1.0, seed=3))
+    low = jax.tree.map(lambda leaf: leaf.astype(dtype), (params, u, examples(shape, 5)))
+    return net.apply, *low
+
+
+def test_scaled_increment_is_the_scaled_model():
+    """In float64, at scales where neither loses much; and its derivative in u is that of the model in θ over α."""
+    f, params, u, x = increment_problem()
+    for alpha, nodes, tolerance in ((1.0, 12, 1e-9), (100.0, 2, 1e-9), (1e4, 2, 1e-11)):
+        params1 = jax.tree.map(lambda p, d, alpha=alpha: p + d / alpha, params, u)
+        direct, increment = ntk.scaled(f, params, alpha), ntk.scaled_increment(f, params, alpha, nodes=nodes)
+        assert relative_error(outputs(increment, u, x), outputs(direct, params1, x)) < tolerance
+        slope, expected = (
+            jax.grad(lambda p, model=model: jnp.sum(outputs(model, p, x)))(p)
+            for model, p in ((increment, u), (direct, params1))
+        )
+        for got, wanted in zip(*map(jax.tree.leaves, (slope, expected)), strict=True):
+            assert relative_error(got, wanted / alpha) < tolerance
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3])
+def test_scaled_increment_order(nodes):
+    """q nodes leave a relative error of order α^(−2q)."""
+    f, params, u, x = increment_problem()
+
+    def error(alpha):
+        exact = outputs(ntk.scaled_increment(f, params, alpha, nodes=16), u, x)
+        return jnp.linalg.norm(outputs(ntk.scaled_increment(f, params, alpha, nodes=nodes), u, x) - exact)
+
+    assert float(jnp.log2(error(16.0) / error(32.0))) == pytest.approx(2 * nodes, abs=0.15)
+
+
+def test_scaled_increment_at_infinity_is_the_linearization():
+    f, params, u, x = increment_problem()
+    end, f0 = jax.tree.map(jnp.add, params, u), outputs(f, params, x)
+    linear = outputs(ntk.linearize(f, params), end, x) - f0
+    assert relative_error(outputs(ntk.scaled_increment(f, params, jnp.inf), u, x), linear) < 1e-13
+    assert relative_error(outputs(ntk.scaled_increment(f, params, 1e12), u, x), linear) < 1e-10
+    zero = jax.tree.map(jnp.zeros_like, u)
+    theta = [
+        ntk.gram(ntk.empirical_ntk(*pair), x) for pair in ((f, params), (ntk.scaled_increment(f, params, 7.0), zero))
+    ]
+    assert relative_error(theta[1], theta[0]) < 1e-12
+
+
+@pytest.mark.parametrize("alpha", [1e3, 1e5, 1e7])
+def test_float32_increment_keeps_its_digits(alpha):
+    """Where `scaled` loses its own in proportion to α; both stay in float32, though float64 is on."""
+    f, params, u, x = increment_problem()
+    exact = outputs(ntk.scaled_increment(f, params, alpha, nodes=4), u, x)
+    f, params, u, x = increment_problem(jnp.float32)
+    params1 = jax.tree.map(lambda p, d: p + d / jnp.float32(alpha), params, u)
+    direct, kept = (
+        outputs(ntk.scaled(f, params, alpha), params1, x),
+        outputs(ntk.scaled_increment(f, params, alpha), u, x),
+    )
+    assert direct.dtype == kept.dtype == jnp.float32
+    assert relative_error(kept, exact) < 3e-6 and relative_error(direct, exact) > 1e-9 * alpha
+
+    def slopes(f, params, u, x, nodes):
+        model = ntk.scaled_increment(f, params, alpha, nodes=nodes)
+        return jax.grad(lambda u: jnp.sum(outputs(model, u, x)))(u)
+
+    slope, wanted = slopes(*increment_problem(jnp.float32), 2), slopes(*increment_problem(), 4)
+    for got, expected in zip(*map(jax.tree.leaves, (slope, wanted)), strict=True):
+        assert got.dtype == jnp.float32 and relative_error(got, expected) < 1e-5
+
+
+def test_float32_trains_at_a_large_scale():
+    """From u = 0 with the learning rate of f itself, the loss is that of the linear model; θ and a subtraction fail."""
+    f, params, _, x = increment_problem(jnp.float32)
+    y, alpha = jnp.ones((5, 3), jnp.float32), 1e7
+    rate = ntk.max_learning_rate(ntk.gram(ntk.empirical_ntk(f, params), x)) / 2
+    zero = jax.tree.map(jnp.zeros_like, params)
+
+    def last(model, start, rate):
+        return ntk.train(model, start, x, y, ntk.gradient_descent(rate), steps=[40]).loss[0]
+
+    linear, kept = (last(ntk.scaled_increment(f, params, a), zero, rate) for a in (jnp.inf, alpha))
+    assert kept == pytest.approx(float(linear), rel=1e-4) and linear < 1.0
+    assert abs(last(ntk.scaled(f, params, alpha), params, rate / alpha**2) / linear - 1) > 0.01

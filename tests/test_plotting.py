@@ -32,6 +32,22 @@ def test_scaling(ax):
     assert ax.get_legend_handles_labels()[1] == ["gap: slope −0.50 ± 0.00"]
 
 
+def test_laziness():
+    fig, axes = plt.subplots(1, 3)
+    alphas, seeds = np.asarray([1.0, 10.0, 100.0]), np.asarray([[1.0], [2.0]])
+    samples = [seeds * alphas**power for power in (-1, -2, -1)]
+    bounds = [3 * values for values in samples]
+    fits = plotting.laziness(axes, alphas, *samples, bounds=bounds, first=1)
+    np.testing.assert_allclose([fit.exponent for fit in fits], [-1, -2, -1])
+    for ax, values, bound in zip(axes, samples, bounds, strict=True):
+        fitted, before, dotted = ax.lines[0], ax.lines[-2], ax.lines[-1]
+        np.testing.assert_allclose(fitted.get_xydata(), np.stack([alphas[1:], values[:, 1:].mean(0)], 1))
+        np.testing.assert_allclose(before.get_xydata(), [[1.0, values[:, 0].mean()]])
+        assert before.get_markerfacecolor() == "none"
+        np.testing.assert_allclose(dotted.get_ydata(), bound[0])  # the smaller of the two seeds'
+    plt.close(fig)
+
+
 def test_widths_axis(ax):
     plotting.scaling(ax, [8, 64], np.asarray([[1.0, 0.5], [1.2, 0.4]]))
     plotting.widths_axis(ax, [8, 64], "gap")
@@ -54,6 +70,50 @@ def test_mode_shares(ax):
     plotting.mode_shares(ax, np.asarray([1.0, 0.1]), np.asarray([0.7, 0.3]), horizon=4.0)
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [0.7, 0.3])
     np.testing.assert_array_equal(ax.lines[1].get_xdata(), [0.25, 0.25])
+
+
+def test_tail(ax):
+    x = np.asarray([1.0, 2.0, 4.0, 8.0, 16.0])
+    samples = np.asarray([1.0, 0.5, 0.25, 0.25 / 4, 0.25 / 16])[None] * np.asarray([[1.0], [1.2], [0.9]])
+    fit = plotting.tail(ax, x, samples, 3, theory=-2.0, label="late")
+    assert fit.exponent == pytest.approx(-2) and ax.get_xscale() == ax.get_yscale() == "log"
+    (early, _, _), (late, _, (bars,)) = ax.containers
+    np.testing.assert_allclose(early.get_ydata(), samples.mean(0)[:2])
+    np.testing.assert_allclose(late.get_xydata(), np.stack([x, samples.mean(0)], 1)[2:])
+    mean, error = ntk.estimate(jnp.asarray(samples[:, 2:]))
+    np.testing.assert_allclose([b[:, 1] for b in bars.get_segments()], jnp.stack([mean - error, mean + error], 1))
+    theory = ax.lines[-1]
+    np.testing.assert_allclose(theory.get_xdata(), x)
+    np.testing.assert_allclose(theory.get_ydata(), samples.mean(0)[-1] * (x / 16) ** -2.0)
+    assert theory.get_color() == "black" and early.get_color() != late.get_color()
+    assert ax.get_legend_handles_labels()[1] == ["late: slope −2.00 ± 0.00"]
+
+
+def test_neurons(ax):
+    w = np.asarray([[[1.0, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 3.0]]])  # two times, two neurons
+    a = np.asarray([[1.0, -1.0], [0.5, -2.0]])
+    plotting.neurons(ax, w, a, {"w": np.asarray([[0.0, 2.0]]), "a": np.asarray([-1.0])})
+    ray, way, end, negative_way, negative_end = ax.lines
+    reach = 1.15 * 6
+    np.testing.assert_allclose(ray.get_xydata(), [[0, 0], [0, 3 * reach]])
+    np.testing.assert_array_equal(way.get_xydata()[:2], [[1, 0], [1, 0]])  # |a| w
+    np.testing.assert_array_equal(end.get_xydata(), [[1, 0]])
+    np.testing.assert_array_equal(negative_way.get_xydata()[:2], [[0, 1], [0, 6]])
+    np.testing.assert_array_equal(negative_end.get_xydata(), [[0, 6]])
+    assert np.isnan(way.get_xydata()[2]).all() and ray.get_linestyle() == "--"
+    assert ray.get_color() == negative_end.get_color() == "C1" and end.get_color() == "C0"
+    np.testing.assert_allclose((*ax.get_xlim(), *ax.get_ylim()), (-reach, reach, -reach, reach))
+
+
+def test_over_angle(ax):
+    angle, x = np.linspace(-np.pi, np.pi, 5), np.asarray([[0.0, 1.0], [-1.0, 0.0]])
+    plotting.over_angle(ax, angle, 2 * angle, angle, x, np.asarray([[3.0], [4.0]]))
+    learned, target, data = ax.lines
+    np.testing.assert_array_equal(learned.get_xydata(), np.stack([angle, 2 * angle], 1))
+    np.testing.assert_array_equal(target.get_ydata(), angle)
+    assert target.get_color() == "black" and target.get_linestyle() == "--"
+    np.testing.assert_allclose(data.get_xydata(), [[np.pi / 2, 3], [np.pi, 4]])
+    np.testing.assert_allclose(ax.get_ylim(), (-1.8 * np.pi, 1.8 * np.pi))
 
 
 def test_before_and_after(ax):

@@ -31,10 +31,11 @@ CELL_METADATA = ("tags", "mystnb")  # the rest is editors' state
 
 
 def chapters(root: Path = ROOT) -> list[Path]:
-    """Return the chapters' texts, in the order of _toc.yml: every entry that lies in a part's folder."""
+    """Return the chapters' texts, in the order of _toc.yml: every entry in a part's folder that is not a plain page."""
     toc = yaml.safe_load((root / "_toc.yml").read_text())
     files = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
-    return [root / f"{file}.py" for file in files if Path(file).parent != Path("book")]
+    inside = [root / f"{file}.py" for file in files if Path(file).parent != Path("book")]
+    return [text for text in inside if not text.with_suffix(".md").exists()]
 
 
 def find(name: str) -> Path:

@@ -15,7 +15,13 @@ from sphinx.pycode import ModuleAnalyzer
 
 import ntk_tutorial
 
-NAMESPACES = ("datasets", "plotting", "regimes", "results")  # reached as ntk_tutorial.datasets.NAME, everything else flat
+NAMESPACES = (
+    "datasets",
+    "interactive",
+    "plotting",
+    "regimes",
+    "results",
+)  # as ntk_tutorial.datasets.NAME, all else flat
 MARK = re.compile(r"<!-- api: (\w+) -->")
 
 

@@ -217,7 +217,8 @@ plt.show()
 # infinite width this kernel is not random, and $f_0$ has been subtracted, so $F$ is not random either. At finite width the
 # kernel is an average over $m$ hidden units in each layer, with fluctuations of order $m^{-1/2}$
 # ({doc}`/book/linearization/tangent_kernel`), and $\delta F$ follows. *Feature.* At fixed $\tilde\alpha$ the network tends,
-# as $m$ grows, to a deterministic dynamics for the *distribution* of its units, of which it holds $m$ random ones. A sample of $m$
+# as $m$ grows, to a deterministic dynamics for the *distribution* of its units, which Song Mei and co-authors {cite}`mei2018` prove
+# for one hidden layer; it holds $m$ random ones of these units. A sample of $m$
 # again fluctuates by $m^{-1/2}$.
 #
 # <details class="answer"><summary>Predict before you run: from width 32 to 256, by what factor does δF fall?</summary>

@@ -3,15 +3,26 @@
 Each returns a `Verdict`: whether the answer is right and, where it is wrong in a typical way, why.
 """
 
-from . import fluctuations, large_kernels, tangent_kernel, taylor_expansion, training_dynamics, when_it_fails
+from . import (
+    a_choice_of_scale,
+    fluctuations,
+    large_kernels,
+    tangent_kernel,
+    taylor_expansion,
+    training_dynamics,
+    two_layer_networks,
+    when_it_fails,
+)
 from ._verdict import Verdict
 
 __all__ = [
     "Verdict",
+    "a_choice_of_scale",
     "fluctuations",
     "large_kernels",
     "tangent_kernel",
     "taylor_expansion",
     "training_dynamics",
+    "two_layer_networks",
     "when_it_fails",
 ]

@@ -22,6 +22,15 @@ class Verdict:
         return self.correct
 
 
+def as_number(answer) -> float | None:
+    """The answer as a finite float, or None where it is not one number."""
+    try:
+        value = np.asarray(answer, float)
+    except (TypeError, ValueError):
+        return None
+    return float(value) if value.shape == () and np.isfinite(value) else None
+
+
 def agrees(answer, expected, *, rtol: float = 1e-6) -> bool:
     """Whether two pytrees of numbers have the same structure and shapes, and agree up to rtol of the largest entry."""
     if jax.tree.structure(answer) != jax.tree.structure(expected):

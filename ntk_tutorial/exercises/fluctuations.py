@@ -17,21 +17,12 @@ from ..dynamics import predict
 from ..empirical import layerwise
 from ..gram import gram
 from ..regimes import perceptron
-from ._verdict import Verdict
-
-
-def _number(answer) -> float | None:
-    """The answer as a finite float, or None where it is not one number."""
-    try:
-        value = np.asarray(answer, float)
-    except (TypeError, ValueError):
-        return None
-    return float(value) if value.shape == () and np.isfinite(value) else None
+from ._verdict import Verdict, as_number
 
 
 def _call(function, *args) -> float | None:
     try:
-        return _number(function(*args))
+        return as_number(function(*args))
     except Exception:  # whatever an unfinished answer raises
         return None
 
@@ -76,7 +67,7 @@ def check_infinite_ensemble(error: Callable[[Array, Array], float]) -> Verdict:
 
 def check_budget(ratio: float) -> Verdict:
     """Parameters of one network of width 160, over those of ten networks of width 16 (10 inputs, 2 hidden layers)."""
-    value = _number(ratio)
+    value = as_number(ratio)
     if value is None:
         return Verdict(False, f"give one number, the ratio of the parameters; got {ratio!r}")
     one, ten = _num_params(160), 10 * _num_params(16)
@@ -161,7 +152,7 @@ def check_crossing(crossing: Callable[[float, float, float, float], float]) -> V
 
 def check_untrained(exponent: float) -> Verdict:
     """The exponent of δF against the width in the lazy limit, from kernels at initialization and no training."""
-    value = _number(exponent)
+    value = as_number(exponent)
     if value is None:
         return Verdict(False, f"give one number, the exponent; got {exponent!r}")
     truth = _untrained_exponent()

@@ -16,18 +16,9 @@ from ..empirical import empirical_ntk
 from ..gram import gram
 from ..networks import infinite_ntk, mlp
 from ..training import train
-from ._verdict import Verdict
+from ._verdict import Verdict, as_number
 
 DIAGNOSES = ("learning rate", "duplicates", "curved")
-
-
-def _number(answer) -> float | None:
-    """The answer as a finite float, or None where it is not one number."""
-    try:
-        value = np.asarray(answer, float)
-    except (TypeError, ValueError):
-        return None
-    return float(value) if value.shape == () and np.isfinite(value) else None
 
 
 def check_window(window: Callable[[float, float], tuple[float, float]]) -> Verdict:
@@ -76,7 +67,7 @@ def _converges(eta, curvature, lam, width=1e6):
 
 def check_distance(distance: float) -> Verdict:
     """The distance of the twins at which the tanh kernel's √(yᵀΘ⁻¹y) is twice that at distance 3."""
-    value = _number(distance)
+    value = as_number(distance)
     if value is None or not 0 < value < 3:
         return Verdict(False, f"give one number between 0 and 3, the distance of the twins; got {distance!r}")
     ratio = _reach(value, tanh) / _reach(3.0, tanh)
@@ -102,7 +93,7 @@ def _reach(distance, activation):
 
 def check_edge(edge: float) -> Verdict:
     """The largest multiple c of n / λ_max, in steps of 0.1 from 2.0 on, such that it and all below it converge."""
-    value = _number(edge)
+    value = as_number(edge)
     if value is None:
         return Verdict(False, f"give one number, the largest stable η λ₀; got {edge!r}")
     speeds = jnp.arange(20, 51) / 10
@@ -168,7 +159,7 @@ def check_trade_off(exponents: tuple[float, float]) -> Verdict:
 
 def check_alpha(exponent: float) -> Verdict:
     """The exponent of the linearization error as a function of the output scale α."""
-    value = _number(exponent)
+    value = as_number(exponent)
     if value is None:
         return Verdict(False, f"give one number, the exponent; got {exponent!r}")
     if abs(value + 1) < 0.15:

@@ -41,9 +41,9 @@ for (const element of document.querySelectorAll('*')) {
 document.getElementById('hide-alike') || document.head.insertAdjacentHTML(
     'beforeend', '<style id="hide-alike">[data-alike] { visibility: hidden !important; }</style>')
 """
-PAGES = [*sorted(f"book/{path.stem}.html" for path in (pages.ROOT / "book").glob("*.md")),
-         *(f"book/{path.parent.name}/{path.stem}.html" for path in chapters())]  # fmt: skip
-CHAPTERS = [page for page in PAGES if page.count("/") == 2]
+CHAPTERS = [f"book/{path.parent.name}/{path.stem}.html" for path in chapters()]
+PLAIN = [path.relative_to(pages.ROOT).with_suffix(".html").as_posix() for path in (pages.ROOT / "book").rglob("*.md")]
+PAGES = [*sorted(PLAIN), *CHAPTERS]
 needs_browser = pytest.mark.skipif(pages.executable() is None, reason=pages.REMEDY)
 
 
