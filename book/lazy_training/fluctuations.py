@@ -378,7 +378,7 @@ ratio = jnp.mean(seen / std, 1) / jnp.array(alphas)
 correlation = jnp.array([jnp.corrcoef(s, std)[0, 1] for s in seen])
 both = spreads[0] / jnp.hypot(theory, spreads[1])
 for row in zip(alphas, ratio, correlation, both, spreads[1]):
-    print("α = {:.3g}: ratio {:.3f}, corr. {:.3f}; both {:.3f}, centred {:.4f}".format(*row))
+    print("α = {:.3g}: {:.3f}, corr. {:.3f}; both {:.3f}, centred {:.4f}".format(*row))
 assert jnp.abs(ratio[:2] - 1).max() < 0.1 and correlation[:2].min() > 0.9  # lazy
 assert jnp.abs(both - 1).max() < 0.1  # 64 draws: 3 %, three times over
 
