@@ -38,6 +38,7 @@ from .diagnostics import (
     RelativeScale,
     centered_alignment,
     estimate,
+    jackknife_error,
     kernel_alignment,
     linearization_error,
     parameter_change,

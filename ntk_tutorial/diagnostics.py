@@ -243,3 +243,20 @@ def estimate(samples: Float[Array, "seeds *shape"]) -> Estimate:
     if len(samples) < 2:
         raise ValueError(f"a standard error needs at least two samples, got {len(samples)}")
     return Estimate(samples.mean(0), jnp.std(samples, axis=0, ddof=1) / len(samples) ** 0.5)
+
+
+def jackknife_error(without: Float[Array, "seeds *shape"]) -> Float[Array, "*shape"]:
+    """The standard error of a statistic of n samples from its values t_i, each without one sample in turn.
+
+    √((n − 1)/n Σ (t_i − t̄)²) with t̄ the mean of the t_i [Efron & Tibshirani 1993, chapter 11]. For a mean it is the
+    usual standard error; for a smooth function of means, such as a standard deviation, right up to O(1/n). For a median
+    it is not valid.
+
+    Raises:
+        ValueError: if there are fewer than two values, or some are not finite.
+    """
+    n = len(without)
+    if n < 2:
+        raise ValueError(f"the jackknife needs the values without each of at least two samples, got {n}")
+    check_finite(without=without)
+    return jnp.sqrt((n - 1) * jnp.var(without, axis=0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
@@ -164,6 +166,28 @@ def agreement(ax: Axes, predicted, samples, *, quantity: str) -> None:
     ends = np.asarray([np.min(predicted), np.max(predicted)])
     ax.plot(ends, ends, **THEORY)
     ax.set(xlabel=f"predicted {quantity}", ylabel="measured")
+
+
+def foretold(ax: Axes, x, measured, predicted, *, label: str = "", color=None) -> None:
+    """Measured values as dots; dashed, in the same colour, the predicted ones; x on a logarithmic axis."""
+    (line,) = ax.plot(x, measured, "o", label=label, color=color)
+    ax.plot(x, predicted, "--", color=line.get_color(), linewidth=1.2)
+    ax.set(xscale="log")
+    ax.set_xticks(np.asarray(x), [f"{value:g}" for value in np.asarray(x)])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def quantiles(ax: Axes, samples, *, label: str = "", color=None) -> None:
+    """The sorted samples against the quantiles of the standard normal law, on which Gaussian ones lie on a line.
+
+    The i-th smallest of n stands at the quantile (i − ½)/n; dashed: the diagonal.
+    """
+    ordered = np.sort(np.asarray(samples, float).reshape(-1))
+    normal = NormalDist()
+    at = [normal.inv_cdf((i + 0.5) / len(ordered)) for i in range(len(ordered))]
+    ax.plot(at, ordered, label=label, color=color)
+    ax.plot([at[0], at[-1]], [at[0], at[-1]], **THEORY)
+    ax.set(xlabel="normal quantile", ylabel="measured quantile")
 
 
 def band(ax: Axes, x, mean, deviation, *, label: str = "", color=None) -> None:

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
 from . import datasets
 from .activations import Activation, by_quadrature, relu, tanh
-from .diagnostics import parameter_change, relative_change
+from .diagnostics import Estimate, jackknife_error, parameter_change, relative_change
 from .dynamics import GradientFlow
 from .empirical import layerwise
 from .ensembles import outputs, over_seeds
@@ -27,6 +27,7 @@ from .gram import gram
 from .layers import Dense, Elementwise
 from .linearization import scaled
 from .networks import Serial
+from .results import Results
 from .training import hinge, train_until
 
 ACTIVATIONS = {
@@ -211,6 +212,30 @@ def _crossing(y, x, level):
         raise ValueError(f"a row of y never passes {level:g}, {there}: choose a level within, or more values of x")
     i = passes[0]
     return np.exp(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))
+
+
+def tabulate(runs: Results, value: str) -> Estimate:
+    """A value of `crossover` over widths and α̃, two arrays of shape (widths, α̃): the estimate and its standard error.
+
+    For a value with one number a network, its mean over the networks that reached the margin. For one that belongs to
+    all of them together, the value itself; its error is the jackknife's.
+
+    Args:
+        runs: of one task, activation and depth, as `load("crossover").select(task=..., activation=...)` gives them.
+
+    Raises:
+        KeyError, ValueError: if there is no such value, or `runs` hold more than one run for a width and an α̃.
+    """
+    axes = "width", "scaled_alpha"
+    table = runs.array(value, *axes)
+    if table.ndim == 2:
+        without = np.moveaxis(runs.array(f"{value}_without", *axes), -1, 0)
+        return Estimate(jnp.asarray(table), jackknife_error(jnp.asarray(without)))
+    table = np.where(runs.array("reached", *axes) == 1, table, np.nan)
+    number = np.sum(~np.isnan(table), axis=-1)
+    return Estimate(
+        jnp.asarray(np.nanmean(table, axis=-1)), jnp.asarray(np.nanstd(table, axis=-1, ddof=1) / number**0.5)
+    )
 
 
 def _ensemble_error(f: np.ndarray, y: np.ndarray) -> float:

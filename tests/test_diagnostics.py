@@ -1,5 +1,7 @@
 """Diagnostics by hand, and standard errors by the scatter they promise."""
 
+import functools
+
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
@@ -163,6 +165,28 @@ def test_estimate():
     mean, error = ntk.estimate(samples)
     np.testing.assert_allclose(mean, [3.0, 10.0])
     np.testing.assert_allclose(error, [2.0 / 3**0.5, 0.0])
+
+
+def leave_one_out(statistic, samples):
+    """The statistic over the first axis without each entry of it in turn."""
+    return np.stack([statistic(np.delete(samples, i, axis=0), axis=0) for i in range(len(samples))])
+
+
+def test_jackknife_of_a_mean_is_its_standard_error():
+    samples = np.random.default_rng(0).standard_normal((7, 2, 3))
+    error = ntk.jackknife_error(jnp.asarray(leave_one_out(np.mean, samples)))
+    np.testing.assert_allclose(error, ntk.estimate(jnp.asarray(samples)).standard_error, rtol=1e-12)
+    for bad in (jnp.ones(1), jnp.asarray([1.0, jnp.nan])):
+        with pytest.raises(ValueError, match=r"at least two|finite"):
+            ntk.jackknife_error(bad)
+
+
+def test_jackknife_of_a_standard_deviation_is_its_scatter():
+    """Over many repetitions the mean squared error bar is the variance of the statistic, up to O(1/n)."""
+    samples = np.random.default_rng(0).standard_normal((20, 2000))
+    errors = ntk.jackknife_error(jnp.asarray(leave_one_out(functools.partial(np.std, ddof=1), samples)))
+    scatter = samples.std(0, ddof=1).var()
+    assert np.mean(errors**2) == pytest.approx(scatter, rel=0.15)  # 2000 draws: 3 %; O(1/n): some 5 %
 
 
 def test_lists_and_integers(unannotated):

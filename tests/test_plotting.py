@@ -142,6 +142,23 @@ def test_agreement(ax):
     np.testing.assert_allclose([s[1, 1] for s in bars.get_segments()], measured * (1 + 98**-0.5))
 
 
+def test_foretold(ax):
+    plotting.foretold(ax, [1, 2, 4], [3.0, 2.0, 1.0], [3.1, 2.1, 1.1], label="lazy")
+    dots, curve = ax.lines
+    assert list(dots.get_ydata()) == [3.0, 2.0, 1.0] and list(curve.get_ydata()) == [3.1, 2.1, 1.1]
+    assert dots.get_color() == curve.get_color() and curve.get_linestyle() == "--"
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "2", "4"]
+
+
+def test_quantiles(ax):
+    stats = pytest.importorskip("scipy.stats")
+    samples = jnp.asarray([[2.0, -1.0], [0.5, 0.0]])
+    plotting.quantiles(ax, samples, label="F", color="C1")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [-1.0, 0.0, 0.5, 2.0])
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), stats.norm.ppf([0.125, 0.375, 0.625, 0.875]), rtol=1e-9)
+    np.testing.assert_array_equal(ax.lines[1].get_xdata(), ax.lines[1].get_ydata())
+
+
 def test_band(ax):
     x, mean, deviation = jnp.arange(3.0), jnp.asarray([0.0, 1.0, 4.0]), jnp.asarray([0.1, 0.2, 0.3])
     plotting.band(ax, x, mean, deviation, label="mean", color="C1")

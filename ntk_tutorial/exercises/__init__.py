@@ -5,6 +5,7 @@ Each returns a `Verdict`: whether the answer is right and, where it is wrong in 
 
 from . import (
     a_choice_of_scale,
+    fluctuations,
     large_kernels,
     lazy_or_feature,
     tangent_kernel,
@@ -18,6 +19,7 @@ from ._verdict import Verdict
 __all__ = [
     "Verdict",
     "a_choice_of_scale",
+    "fluctuations",
     "large_kernels",
     "lazy_or_feature",
     "tangent_kernel",
