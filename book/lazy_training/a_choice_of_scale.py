@@ -798,8 +798,8 @@ ntk.exercises.a_choice_of_scale.check_float32(1000 * 0.01 / error)
 #
 # ## What is next
 #
-# *Two-layer networks: from lazy to rich* asks what one loses by being lazy, on a task where the answer is known.
-# *Lazy or feature: one plane* combines $\alpha$ with the width.
+# {doc}`/book/lazy_training/two_layer_networks` asks what one loses by being lazy, on a task where the answer is known.
+# {doc}`/book/lazy_training/lazy_or_feature` combines $\alpha$ with the width.
 #
 # ## Further reading
 #

@@ -76,7 +76,7 @@ plt.show()
 # - say where averaging does not help.
 #
 # You need {doc}`/book/linearization/training_dynamics`, for kernel regression and the theorem on ensembles of wide networks,
-# and the idea of the chapter *Lazy or feature: one plane*, which was repeated above. Symbols are those of
+# and the idea of the chapter {doc}`/book/lazy_training/lazy_or_feature`, which was repeated above. Symbols are those of
 # {doc}`/book/notation`. New are the number $K$ of networks averaged, their mean $\bar F_K$, and
 #
 # :::{prf:definition} Fluctuation

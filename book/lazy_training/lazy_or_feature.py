@@ -84,7 +84,7 @@ plt.show()
 # - explain why lazy ReLU networks have exponents of their own;
 # - tell the two infinite-width limits apart, NTK and mean-field.
 #
-# You need {doc}`/book/linearization/tangent_kernel` and the scaled model, which *Lazy training is a choice of scale*
+# You need {doc}`/book/linearization/tangent_kernel` and the scaled model, which {doc}`/book/lazy_training/a_choice_of_scale`
 # introduces. Symbols are those of {doc}`/book/notation`. New are
 #
 # :::{prf:definition} Scaled output scale
@@ -524,7 +524,7 @@ plt.show()
 # $\tilde\alpha^*$ to a larger value (exercise 2) and leave its exponent as it is, as long as the collapse holds there.
 #
 # **Which side is better?** Nothing here says. The abstract of Geiger and co-authors reports that fully-connected networks
-# perform generally better in the lazy regime, unlike convolutional ones; *Fluctuations and ensembles* and *Convolutional
+# perform generally better in the lazy regime, unlike convolutional ones; {doc}`/book/lazy_training/fluctuations` and *Convolutional
 # networks and real data* take that up.
 #
 # ## Check yourself
@@ -761,7 +761,7 @@ ntk.exercises.lazy_or_feature.check_kinks((p, q))
 #
 # ## What is next
 #
-# *Fluctuations and ensembles* asks what the random initialization does to the learned function in both regimes, and what an
+# {doc}`/book/lazy_training/fluctuations` asks what the random initialization does to the learned function in both regimes, and what an
 # average over networks gains. To look up a symbol, see {doc}`/book/notation`.
 #
 # ## Further reading

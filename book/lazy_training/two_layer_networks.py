@@ -138,7 +138,7 @@ ntk.interactive.slider(
 # - explain why width alone does not make training lazy.
 #
 # You need {doc}`/book/linearization/training_dynamics` and {doc}`/book/linearization/when_it_fails`, and from the chapter
-# *Lazy training is a choice of scale* the scaled model $\alpha f$. Symbols are those of {doc}`/book/notation`; new here
+# {doc}`/book/lazy_training/a_choice_of_scale` the scaled model $\alpha f$. Symbols are those of {doc}`/book/notation`; new here
 # are $\tau$, and the index $j$ of a neuron.
 #
 # ## How far they turn
@@ -198,7 +198,7 @@ assert abs(law.exponent + 2) < 3 * law.standard_error
 # $\vartheta \leftarrow \vartheta - (\eta/\tau^2)\nabla G(\vartheta)$. ∎
 #
 # The network {eq}`eq-two-layer-model` has $q = 2$, since $\varphi(\tau z) = \tau\varphi(z)$ for $\tau > 0$. So $\tau$ is
-# the output scale $\alpha = \tau^2$, and large $\tau$ is lazy for the reason of *Lazy training is a choice of scale*: the
+# the output scale $\alpha = \tau^2$, and large $\tau$ is lazy for the reason of {doc}`/book/lazy_training/a_choice_of_scale`: the
 # network need not move far because each small step is multiplied by $\alpha$. The movement $1/\tau^2$ above is that chapter's $1/\alpha$. We
 # check the theorem with the package's scaled model, $\alpha\,(f - f_0)$, where $f_0 = 0$ by the twins:
 
@@ -408,7 +408,7 @@ assert lazy_end / rich_end > 3
 # :class: important
 #
 # "Lazy training emerges in the infinite-width limit" needs a qualifier: *in a parameterization where $\alpha m \to
-# \infty$*, such as the NTK parameterization. Width is not necessary, as the chapter *Lazy training is a choice of scale*
+# \infty$*, such as the NTK parameterization. Width is not necessary, as the chapter {doc}`/book/lazy_training/a_choice_of_scale`
 # shows with four parameters; and width alone is not sufficient, as $1/m$ shows here.
 #
 # :::
@@ -712,7 +712,7 @@ ntk.exercises.two_layer_networks.check_regimes(regimes)
 #
 # ## What is next
 #
-# *Lazy or feature: one plane* draws scale and width together and locates the border between the regimes, for deep
+# {doc}`/book/lazy_training/lazy_or_feature` draws scale and width together and locates the border between the regimes, for deep
 # networks too. To look up a symbol, see {doc}`/book/notation`.
 #
 # ## Further reading
