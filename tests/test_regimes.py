@@ -1,6 +1,9 @@
 """The experiment of lazy and feature training, against formulas for small models and against itself done by hand."""
 
+import dataclasses
 import functools
+import os
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -146,13 +149,34 @@ def test_crossover_fills_a_sweep(tmp_path):
     assert results.deviation(lambda **configuration: point(), width=8) < 0.01  # six digits are stored
 
 
-@pytest.mark.parametrize("name", ["crossover", "depth"])
-def test_a_stored_point_again(name):
+REAL = Path(os.environ.get("NTK_TUTORIAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def need(task, stored, monkeypatch):
+    """Skips where the data that stored results were computed from are not at hand."""
+    if task != "digits":
+        if not (REAL / f"{task}.npz").exists():
+            pytest.skip(f"no {task}.npz: set NTK_TUTORIAL_DATA to a folder that has it")
+        monkeypatch.setenv("NTK_TUTORIAL_DATA", str(REAL))
+    if ntk.datasets.checksum(task) != stored.about["data"][task]:
+        pytest.skip(f"the stored results were computed from other rows of {task} than those in {REAL}")
+
+
+@pytest.mark.parametrize(("name", "task"), [("crossover", "digits"), ("crossover", "mnist"), ("depth", "digits")])
+def test_a_stored_point_again(name, task, monkeypatch):
+    """And a value changed by a spread, in a file whose digest somebody has renewed, would be noticed."""
     stored = ntk.results.load(name)
-    point = {"activation": "relu", "scaled_alpha": stored.axis("scaled_alpha")[-1], "task": "digits"}
+    need(task, stored, monkeypatch)
+    point = {"activation": "relu", "scaled_alpha": stored.axis("scaled_alpha")[-1], "task": task}
     point |= {"width": min(stored.axis("width")), "depth": min(2, max(stored.axis("depth")))}
+    chosen = stored.select(**point)
     with jax.default_prng_impl("threefry2x32"):
-        assert stored.deviation(regimes.crossover, **point) < 0.2
+        fresh = regimes.crossover(**chosen.configurations[0])
+    assert stored.deviation(lambda **_: fresh, **point) < 0.2
+    first, *others = chosen.values[0]["kernel_change"]
+    spread = np.std([first, *others])
+    tampered = [{**chosen.values[0], "kernel_change": [first + spread, *others]}]
+    assert dataclasses.replace(chosen, values=tampered).deviation(lambda **_: fresh, **point) > 0.2
 
 
 @pytest.mark.parametrize("depth", [1, 3])

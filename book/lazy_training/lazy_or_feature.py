@@ -36,7 +36,7 @@ plt.style.use("ntk_tutorial.ntk")
 # has it to do with the width? Mario Geiger, Stefano Spigler, Arthur Jacot and Matthieu Wyart {cite}`geiger2020` answered by
 # training networks all over the plane of $\alpha$ and $m$ ($h$ in their paper).
 #
-# We have done the same, on a smaller scale: handwritten digits, 5 widths, 13 scales, 10 seeds a point. The
+# We have done the same, on a smaller scale: two sets of handwritten digits, 5 widths, 13 scales, 10 seeds a point. The
 # results are stored with the package; `measured` takes values from there, seeds along the first axis. Where a network did
 # not finish (ReLU units can die, and the integrator has a limit of steps) it puts NaN, and such a network is left out of all averages.
 
@@ -382,7 +382,7 @@ for phi in sweep.axis("activation"):
                          activation=phi)
     fits[phi] = [ntk.power_law(small, row) for row in typical(ends[phi])]
     exponents.append([-fit.exponent for fit in fits[phi]])
-    print(f"{phi}, {jnp.isnan(ends[phi]).sum()} of 200 not finished:",
+    print(f"{phi}, {jnp.isnan(ends[phi]).sum()} of {ends[phi].size} not finished:",
           *(f"{a:.2f}" for a in exponents[-1]))
 a = jnp.array(exponents)  # one row an activation
 assert (jnp.diff(a) > 0).all() and (a < 2).all() and (abs(a / theory - 1) < 0.1).all()
