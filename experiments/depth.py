@@ -35,7 +35,7 @@ def depths(depths, width, scaled_alphas, num_seeds, num_train) -> list[dict]:
 
 SCALES = np.geomspace(1e-3, 2e-2, 4)
 PROFILES = {
-    "laptop": depths([1, 2, 3], 64, SCALES[::3], 4, 64),
+    "laptop": depths([1, 2, 3], 64, SCALES[:3], 4, 64),
     "workstation": depths([1, 2, 3, 4, 5], 64, SCALES, 8, 128),
     "gpu": depths([1, 2, 3, 4, 5, 6, 7], 512, np.geomspace(1e-4, 2e-2, 6), 16, 1000),
 }

@@ -271,9 +271,9 @@ def fashion_mnist(*args: Any, **kwargs: Any) -> Dataset:
 def emnist(*args: Any, **kwargs: Any) -> Dataset:
     """Handwritten characters, EMNIST's split Balanced, 28 x 28, with the arguments and errors of `mnist` (562 MB).
 
-    112,800 to train and 18,800 to test with, of 47 classes: the digits, the capitals, and a b d e f g h n q r t, in this
-    order. Other lower case letters count as their capitals, which they look like. Upright here; the published files
-    hold them transposed.
+    112,800 to train and 18,800 to test with, of 47 classes: the digits, the capitals, and a b d e f g h n q r t, in
+    this order. Other lower case letters count as their capitals, which they look like. Upright here; the published
+    files hold them transposed.
     G. Cohen, S. Afshar, J. Tapson, A. van Schaik, "EMNIST: an extension of MNIST to handwritten letters",
     arXiv:1702.05373, 2017. Terms of use: published by NIST without a licence, with the request to cite that article.
     """
