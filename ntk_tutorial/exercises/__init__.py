@@ -6,4 +6,12 @@ Each returns a `Verdict`: whether the answer is right and, where it is wrong in 
 from . import large_kernels, tangent_kernel, taylor_expansion, training_dynamics, two_layer_networks, when_it_fails
 from ._verdict import Verdict
 
-__all__ = ["Verdict", "large_kernels", "tangent_kernel", "taylor_expansion", "training_dynamics", "two_layer_networks", "when_it_fails"]
+__all__ = [
+    "Verdict",
+    "large_kernels",
+    "tangent_kernel",
+    "taylor_expansion",
+    "training_dynamics",
+    "two_layer_networks",
+    "when_it_fails",
+]
