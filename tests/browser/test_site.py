@@ -160,7 +160,7 @@ def test_page(page, path, scheme):
 def test_the_root_leads_to_the_landing_page(browser, address):
     page = browser.new_page()
     page.goto(address)
-    page.wait_for_url("**/book/index.html")
+    page.wait_for_url("**/book/index.html", wait_until="domcontentloaded")
     assert page.get_by_role("heading", level=1).count() == 1
 
 
