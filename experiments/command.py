@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ def main(
     measure: Callable[..., Mapping[str, Any]],
     profiles: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> None:
-    """Runs the configurations of a profile; those of "workstation" make the file that the package carries."""
+    """Runs the configurations of a profile, seeds spread over devices; "workstation" makes the package's own file.
+
+    Every configuration has a `task` and `num_seeds`; with several devices, `measure` also takes `mesh`.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", choices=profiles, default="laptop", help="laptop by default")
     parser.add_argument(
@@ -33,11 +37,18 @@ def main(
     default = RESULTS / f"{name}.json" if options.profile == "workstation" else Path(f"{name}.{options.profile}.json")
     out = options.out or default
     tasks = sorted({configuration["task"] for configuration in configurations})
-    if jax.device_count() > 1:
-        measure = functools.partial(measure, mesh=jax.make_mesh((jax.device_count(),), ("seeds",)))
+    if (devices := _share(configurations)) > 1:
+        mesh = jax.sharding.Mesh(jax.devices()[:devices], "seeds")
+        measure = functools.partial(measure, mesh=mesh)
     print(f"{len(configurations)} runs into {out}; interrupted, the same command goes on")
     ntk.results.run(
         measure, configurations, out,
         settings={"profile": options.profile},
         data={task: ntk.datasets.checksum(task) for task in tasks},
     )  # fmt: skip
+
+
+def _share(configurations) -> int:
+    """The most devices among which the seeds of every run can be divided evenly."""
+    seeds = math.gcd(*(configuration["num_seeds"] for configuration in configurations))
+    return max(n for n in range(1, jax.device_count() + 1) if seeds % n == 0)

@@ -1,4 +1,4 @@
-"""The plane of lazy and feature training: kernel change, test error and fluctuations over width h and scale α̃ = √h α.
+"""The plane of lazy and feature training: kernel change, test error and fluctuations over width m and scale α̃ = √m α.
 
     python experiments/crossover.py --profile workstation
 

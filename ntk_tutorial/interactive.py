@@ -243,8 +243,6 @@ def _ticks(ax: Axes, which: str, units: int) -> list[tuple[int, str]]:
     """Places and labels of an axis's ticks; vertical axes, with negative units, count from above."""
     axis = getattr(ax, f"{which}axis")
     labels, places = [tick.get_text() for tick in axis.get_majorticklabels()], axis.get_majorticklocs()
-    points = np.full((len(places), 2), np.nan)
-    points[:, "xy".index(which)] = places
     low, high = axis.get_view_interval()
     low, high = min(low, high), max(low, high)
     margin = 1e-9 * (high - low)

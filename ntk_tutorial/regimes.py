@@ -1,7 +1,7 @@
 """Lazy or feature training: the experiment of Geiger, Spigler, Jacot & Wyart (2020), a point of their plane at a time.
 
-A network of width h is trained as F = α (f(θ, x) − f(θ₀, x)) by gradient flow until every training example has margin
-1. In the parametrization of this book, where f is of order one, their variable is α̃ = √h α: the kernel changes much
+A network of width m (theirs: h) is trained as F = α (f(θ, x) − f(θ₀, x)) by gradient flow until every training example
+has margin 1. In the NTK parameterization, where f is of order one, their variable is α̃ = √m α: the kernel changes much
 where α̃ is small (feature training), little where it is large (lazy training). Time is that of the objective R(F) / α²,
 in which dF/dt = −Θ ∂R/∂F at every α.
 """
@@ -28,14 +28,13 @@ from .layers import Dense, Elementwise
 from .linearization import scaled
 from .networks import Serial
 from .results import Results
-from .training import hinge, train_until
+from .training import UNTIL, hinge, train_until
 
 ACTIVATIONS = {
     "relu": relu,
     "softplus": by_quadrature(lambda z: jax.nn.softplus(5 * z) / 5, name="softplus"),  # β = 5
     "tanh": tanh,
 }
-FLOW = GradientFlow(rtol=1e-3, max_steps=10_000)
 
 
 def perceptron(width: int, depth: int, activation: Activation) -> Serial:
@@ -83,7 +82,7 @@ def train_to_margin(
     alpha: ScalarLike,
     data: datasets.Dataset,
     *,
-    flow: GradientFlow = FLOW,
+    flow: GradientFlow = UNTIL,
     mesh: Mesh | None = None,
 ) -> Margins:
     """Trains one network a key as α (f(θ, x) − f(θ₀, x)), with the hinge loss, until all training margins pass 1.
@@ -133,10 +132,10 @@ def crossover(
     num_components: int | None,
     num_seeds: int,
     data_seed: int = 0,
-    rtol: float = FLOW.rtol,
+    rtol: float = UNTIL.rtol,
     mesh: Mesh | None = None,
 ) -> dict[str, Any]:
-    """One point of the plane: `num_seeds` networks of one width at one α̃ = √h α, and their ensemble.
+    """One point of the plane: `num_seeds` networks of one width at one α̃ = √m α, and their ensemble.
 
     Args:
         task: "digits", or another data set of `ntk.datasets`; even against odd classes.
@@ -154,7 +153,7 @@ def crossover(
     data = load(jax.random.key(data_seed), num_train, num_test, num_components=num_components)
     net = perceptron(width, depth, ACTIVATIONS[activation])
     keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(1), seed))(jnp.arange(num_seeds))
-    flow = GradientFlow(rtol=rtol, max_steps=FLOW.max_steps)
+    flow = GradientFlow(rtol=rtol, max_steps=UNTIL.max_steps)
     found = train_to_margin(net, keys, scaled_alpha / width**0.5, data, flow=flow, mesh=mesh)
     f, y = np.asarray(found.outputs), np.asarray(data.y_test[:, 0])
     reached = np.asarray(found.reached)

@@ -20,6 +20,7 @@ from .dynamics import GradientFlow, HeavyBall
 
 diffrax, optax = lazy("diffrax"), lazy("optax")
 Loss = Callable[[Array, Array], Array]
+UNTIL = GradientFlow(rtol=1e-3, max_steps=10_000)  # of `train_until`, whose last step is late by more than this anyway
 
 
 def squared_loss(f: Float[Array, "n *outputs"], y: Float[Array, "n *outputs"]) -> Float[Array, ""]:
@@ -136,7 +137,7 @@ def train_until(
     x: Float[Array, "n *shape"],
     y: Array,
     until: Callable[[PyTree], Array],
-    flow: GradientFlow | None = None,
+    flow: GradientFlow = UNTIL,
     *,
     loss: Loss = squared_loss,
     t_max: Any = jnp.inf,
@@ -148,10 +149,11 @@ def train_until(
 
     Args:
         f, params0, x, y, loss: as in `train`.
-        until: params -> whether to stop. It is looked at after each step, so the end is late by up to one step: by a
-            few per cent of the displacement θ − θ₀, or of t.
-        flow: accuracy, and the largest number of steps; None is `gradient_flow(rtol=1e-3, max_steps=10_000)`. The
-            solver is of third order (Bogacki–Shampine), for kinks as those of ReLU spoil higher ones.
+        until: params -> whether to stop. It is looked at after each step of the integrator, so the end is late by up to
+            one step. Steps are long where the path is straight, and what grows fast may go far beyond a threshold: to
+            find when it passes one, interpolate between times that `train` records.
+        flow: accuracy, and the largest number of steps. The solver is of third order (Bogacki–Shampine), since kinks
+            as those of ReLU spoil higher ones.
         t_max: give up at that time.
 
     Raises:
@@ -161,7 +163,6 @@ def train_until(
     check_finite(x=x, y=y, params0=params0)
     if len(x) != len(y):
         raise ValueError(f"x holds {len(x)} examples and y {len(y)} targets: they must agree")
-    flow = GradientFlow(rtol=1e-3, max_steps=10_000) if flow is None else flow
     return _flow_until(as_pytree(f), params0, x, y, as_pytree(until), jnp.asarray(t_max, float), flow, loss)
 
 

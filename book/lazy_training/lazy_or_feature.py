@@ -329,7 +329,7 @@ for fit, law in zip(slopes, (0, 0.5)):
 # %% [markdown]
 # The whole courses, at $\tilde\alpha = 0.001$:
 
-# %% mystnb={"image": {"alt": "Two panels against time divided by scaled alpha. Left: kernel change for widths 32 and 128, rising from below 0.1 and passing one half together near 1.4, to more than two at 4. Right: growth of f divided by root m, two nearly coinciding lines, at first along a dashed line of slope one."}, "figure": {"caption": "Courses of training in the feature regime (α̃ = 0.001): geometric mean and standard error of 10 seeds. Left: kernel change; dotted: one half, which defines t₁. Right: root mean square of f − f₀ on the training set, over √m, beside linear growth (dashed).", "name": "fig-lazy-or-feature-time"}}
+# %% mystnb={"image": {"alt": "Two panels against time divided by scaled alpha. Left: kernel change for widths 32 and 128, rising from below 0.1 and passing one half near 1.4, to some tens at 4. Right: growth of f divided by root m, two nearly coinciding lines, at first along a dashed line of slope one."}, "figure": {"caption": "Courses of training in the feature regime (α̃ = 0.001): geometric mean and standard error of 10 seeds. Left: kernel change; dotted: one half, which defines t₁. Right: root mean square of f − f₀ on the training set, over √m, beside linear growth (dashed).", "name": "fig-lazy-or-feature-time"}}
 fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.0))
 for m, (moved, g) in zip(runs, courses):
     for ax, values in zip(axes, (moved[:, 0], g[:, 0] / m**0.5)):

@@ -10,19 +10,10 @@ import numpy as np
 from .. import results
 from ..diagnostics import power_law
 from ..regimes import crossing
-from ._verdict import Verdict
+from ._verdict import Verdict, as_number
 
 REGIMES = ("lazy", "feature")
 NETWORKS = ((1.0, 10_000), (1.0, 16), (0.01, 10_000), (100.0, 16))  # (α, width)
-
-
-def _number(answer) -> float | None:
-    """The answer as a finite float, or None where it is not one number."""
-    try:
-        value = np.asarray(answer, float)
-    except (TypeError, ValueError):
-        return None
-    return float(value) if value.shape == () and np.isfinite(value) else None
 
 
 @functools.cache
@@ -59,7 +50,7 @@ def check_regimes(regimes: Sequence[str]) -> Verdict:
 
 def check_constant(constant: float) -> Verdict:
     """c such that α = c / √m makes the kernel of the digits' softplus networks change by a tenth, at every width."""
-    value = _number(constant)
+    value = as_number(constant)
     if value is None or value <= 0:
         return Verdict(False, f"give one positive number, c; got {constant!r}")
     found = [threshold(0.1, "digits", "softplus", width) for width in (64, 128, 256)]
@@ -79,7 +70,7 @@ def check_chain_time(time: Callable[[float, int], float]) -> Verdict:
         return Verdict(False, "give the function itself, time(alpha, depth), without calling it")
     for alpha, depth in ((0.01, 2), (0.001, 2), (0.01, 1), (0.001, 4)):
         try:
-            value = _number(time(alpha, depth))
+            value = as_number(time(alpha, depth))
         except Exception:
             value = None
         if value is None:
@@ -114,7 +105,7 @@ def check_displacement(exponent: Callable[[int], float]) -> Verdict:
     if not callable(exponent):
         return Verdict(False, "give the function itself, exponent(depth), without calling it")
     try:
-        given = [_number(exponent(depth)) for depth in (1, 2, 3, 4, 5)]
+        given = [as_number(exponent(depth)) for depth in (1, 2, 3, 4, 5)]
     except Exception:
         given = [None]
     if None in given:

@@ -17,18 +17,9 @@ from ..empirical import empirical_ntk
 from ..gram import gram
 from ..networks import mlp
 from ..training import train
-from ._verdict import Verdict
+from ._verdict import Verdict, as_number
 
 REGIMES = ("lazy", "rich")
-
-
-def _number(answer) -> float | None:
-    """The answer as a finite float, or None where it is not one number."""
-    try:
-        value = np.asarray(answer, float)
-    except (TypeError, ValueError):
-        return None
-    return float(value) if value.shape == () and np.isfinite(value) else None
 
 
 def _network(params, x):
@@ -69,7 +60,7 @@ def check_output_scale(output_scale: Callable[[float, int], float]) -> Verdict:
 
 def _called(function, *arguments) -> float | None:
     try:
-        return _number(function(*arguments))
+        return as_number(function(*arguments))
     except Exception:
         return None
 
@@ -123,7 +114,7 @@ def _moved_a() -> float:
 
 def check_compensation(p: float) -> Verdict:
     """p such that the network with 1/m and τ = m^p moves as the one with 1/√m and τ = 1."""
-    value = _number(p)
+    value = as_number(p)
     if value is None or abs(value) > 3:
         return Verdict(False, f"give one number, the exponent p of τ = m^p; got {p!r}")
     widths = (64, 512)
@@ -154,7 +145,7 @@ def _reach(width: int, scale: float) -> float:
 
 def check_crossover(exponent: float) -> Verdict:
     """The exponent of m in the scale τ* at which the relative movement is 1/2, with no factor in front of the sum."""
-    value = _number(exponent)
+    value = as_number(exponent)
     if value is None:
         return Verdict(False, f"give one number, the exponent; got {exponent!r}")
     truth = _crossover_exponent()
