@@ -34,7 +34,7 @@ def main(
     out = options.out or default
     tasks = sorted({configuration["task"] for configuration in configurations})
     if jax.device_count() > 1:
-        measure = functools.partial(measure, mesh=jax.make_mesh((jax.device_count(),), ("seeds",)))
+        measure = functools.partial(measure, mesh=jax.sharding.Mesh(jax.devices(), "seeds"))
     print(f"{len(configurations)} runs into {out}; interrupted, the same command goes on")
     ntk.results.run(
         measure, configurations, out,
