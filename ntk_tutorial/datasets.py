@@ -1,24 +1,33 @@
-"""Data to train on: synthetic tasks, and scikit-learn's handwritten digits, which need no download.
+"""Data to train on: synthetic tasks; scikit-learn's handwritten digits, which need no download; the papers' images.
 
-Only this file touches the network; disk, only this file and `streaming.py`.
+The environment variables `NTK_TUTORIAL_CACHE` and `NTK_TUTORIAL_DATA` name the folders where downloads are kept and
+where ready files lie; the API page says what those hold. `_images.py` knows sources and formats, `_download.py` the
+network.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from . import _images
+
+_Arguments = ParamSpec("_Arguments")
 
 
 class Dataset(NamedTuple):
-    """Examples along the first axis; targets of shape (n, k)."""
+    """Examples along the first axis, vectors or images with their channels last; targets of shape (n, k)."""
 
-    x_train: Float[Array, "n dim"]
+    x_train: Float[Array, "n *shape"]
     y_train: Float[Array, "n k"]
-    x_test: Float[Array, "m dim"]
+    x_test: Float[Array, "m *shape"]
     y_test: Float[Array, "m k"]
 
 
@@ -57,46 +66,222 @@ def near_duplicates(
     return jnp.concatenate([x, copy[None]]), jnp.concatenate([y, -y[:1]])
 
 
-def digits(
+def _draw(
+    name: str,
     key: PRNGKeyArray,
     num_train: int,
     num_test: int,
     *,
+    classes: Sequence[int] | None = None,
     num_components: int | None = None,
     labels: Literal["parity", "one_hot"] = "parity",
+    images: bool = False,
+    size: int | None = None,
+    balanced: bool = False,
 ) -> Dataset:
-    """Images of handwritten digits, 8 x 8, 1,797 in all (E. Alpaydin & C. Kaynak, UCI; scikit-learn's `load_digits`).
-
-    Args:
-        key: shuffles the images before they are split.
-        num_train, num_test: how many of them to take.
-        num_components: keep so many principal components of the training images instead of 64 pixels; both ways the
-            training mean is taken off and each example is scaled to length √dim, as in Geiger et al. 2020.
-        labels: "parity", +1 for even and −1 for odd digits, of shape (n, 1), or "one_hot", of shape (n, 10).
-
-    Raises:
-        ValueError: if more images or components are asked for than there are, or labels are of another kind.
-    """
-    from sklearn.datasets import load_digits
+    """Images of the data set of that name, drawn and prepared as `digits` says."""
     from sklearn.decomposition import PCA
 
-    images, classes = load_digits(return_X_y=True)
-    if num_train < 1 or num_test < 0 or num_train + num_test > len(images):
-        raise ValueError(f"there are {len(images)} digits, {num_train} + {num_test} were asked for")
     if labels not in ("parity", "one_hot"):
         raise ValueError(f'labels are "parity" or "one_hot", got {labels!r}')
-    order = np.asarray(jax.random.permutation(key, len(images)))[: num_train + num_test]
-    x, classes = images[order], classes[order]
+    if images and num_components is not None:
+        raise ValueError("principal components do not form an image: leave out images=True or num_components")
+    published, num_classes = _images.load(name), _images.SOURCES[name].num_classes
+    classes = range(num_classes) if classes is None else classes
+    if len(set(classes)) < max(2, len(classes)) or not set(classes) <= set(range(num_classes)):
+        raise ValueError(f"classes must be two or more different ones from 0 to {num_classes - 1}, got {classes}")
+    rows = np.concatenate(_rows(key, name, published, num_train, num_test, classes, balanced))
+    x, y = (np.concatenate(parts)[rows] for parts in (published[::2], published[1::2]))
+
+    x = _shrunk(x.reshape(*x.shape[:3], -1).astype(float), size)
+    shape, x = x.shape[1:], x.reshape(len(x), -1)
+    mean = x[:num_train].mean(0)
+    if np.any(np.all(x == mean, axis=1)):
+        raise ValueError("an image equals the training mean, so it cannot be scaled: take more training images")
     if num_components is None:
-        x = x - x[:num_train].mean(0)
+        x = x - mean
     elif 1 <= num_components <= min(num_train, x.shape[1]):
         x = PCA(num_components, svd_solver="full").fit(x[:num_train]).transform(x)
     else:
         raise ValueError(f"num_components must lie between 1 and {min(num_train, x.shape[1])}, got {num_components}")
     x = on_sphere(jnp.asarray(x, float))
+    x = x.reshape(-1, *shape) if images else x
+
+    place = np.argmax(y[:, None] == np.asarray(classes), axis=1)
     y = (
-        jax.nn.one_hot(classes, 10, dtype=x.dtype)
+        jax.nn.one_hot(place, len(classes), dtype=x.dtype)
         if labels == "one_hot"
-        else jnp.asarray(1.0 - 2.0 * (classes % 2), x.dtype)[:, None]
+        else jnp.asarray(1.0 - 2.0 * (place % 2), x.dtype)[:, None]
     )
     return Dataset(x[:num_train], y[:num_train], x[num_train:], y[num_train:])
+
+
+def _rows(
+    key: PRNGKeyArray,
+    name: str,
+    published: _images.Images,
+    num_train: int,
+    num_test: int,
+    classes: Sequence[int],
+    balanced: bool,
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]:
+    """Which images to train and to test with, by their numbers, the published test images being counted last."""
+    y = np.concatenate([published.y_train, published.y_test])
+    rows, one_part = np.flatnonzero(np.isin(y, classes)), len(published.y_test) == 0
+    is_test = rows >= len(published.y_train)
+    parts = [rows] if one_part else [rows[~is_test], rows[is_test]]
+    enough = num_train + num_test <= len(rows) if one_part else num_train <= len(parts[0]) and num_test <= len(parts[1])
+    if num_train < 1 or num_test < 0 or not enough:
+        what = name if len(set(y)) == len(classes) else f"{name} of the classes {', '.join(map(str, classes))}"
+        there = f"{len(rows)} {what}" if one_part else f"{len(parts[0])} + {len(parts[1])} images of {what}"
+        folder = None if one_part else _images.ready_folder()
+        hint = f"; unset NTK_TUTORIAL_DATA, now {folder}, to download the whole data set" if folder else ""
+        raise ValueError(f"there are {there}, {num_train} + {num_test} were asked for{hint}")
+    keys = [key] if one_part else jax.random.split(key)
+    parts = [part[np.asarray(jax.random.permutation(k, len(part)))] for k, part in zip(keys, parts, strict=True)]
+    train = _first(parts[0], y, num_train, classes, balanced)
+    return train, _first(parts[-1][~np.isin(parts[-1], train)], y, num_test, classes, balanced)
+
+
+def _first(
+    rows: Int[np.ndarray, " n"], y: Int[np.ndarray, " all"], num: int, classes: Sequence[int], balanced: bool
+) -> Int[np.ndarray, " num"]:
+    """The first `num` rows; if balanced, of the rows in an order in which the classes take turns."""
+    if not balanced:
+        return rows[:num]
+    turn = np.zeros(len(rows), int)
+    for c in classes:
+        turn[y[rows] == c] = np.arange(np.sum(y[rows] == c))
+    taken = rows[np.argsort(turn, kind="stable")][:num]
+    counts = {c: int(np.sum(y[taken] == c)) for c in classes}
+    if max(counts.values()) > min(counts.values()) + 1:
+        few = min(counts, key=counts.get)
+        raise ValueError(
+            f"{num} images cannot be balanced: class {few} has {counts[few]}. Take fewer, or balanced=False"
+        )
+    return taken
+
+
+def _shrunk(x: Float[np.ndarray, "n height width channels"], size: int | None) -> Float[np.ndarray, "n _ _ channels"]:
+    """Square images as averages over square blocks, `size` of them in a row."""
+    n, height, width, channels = x.shape
+    sizes = [s for s in range(1, height + 1) if height % s == 0]
+    if size is None:
+        return x
+    if size not in sizes:
+        raise ValueError(f"size must be one of {', '.join(map(str, sizes))}, to average over whole blocks, got {size}")
+    return x.reshape(n, size, height // size, size, width // size, channels).mean((2, 4))
+
+
+def _as_draw(
+    draw: Callable[Concatenate[str, _Arguments], Dataset],
+) -> Callable[[Callable[..., Dataset]], Callable[_Arguments, Dataset]]:
+    """Gives a function the signature of `_draw`, less the name."""
+    signature = inspect.signature(draw)
+    signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def with_signature(function: Callable[..., Dataset]) -> Callable[_Arguments, Dataset]:
+        function.__signature__ = signature
+        return function
+
+    return with_signature
+
+
+@_as_draw(_draw)
+def digits(*args: Any, **kwargs: Any) -> Dataset:
+    """Images of handwritten digits, 8 x 8, 1,797 in all (E. Alpaydin & C. Kaynak, UCI; scikit-learn's `load_digits`).
+
+    The training mean is taken off and each example is scaled to length √dim, dim being its number of pixels, or of
+    components; Geiger et al. 2020 do the same with the mean of all images. Terms of use: CC BY 4.0.
+
+    Args:
+        key: shuffles the images before they are split; it alone decides which are drawn.
+        num_train, num_test: how many of them to take. Those to train with are the same whatever num_test is.
+        classes: take images of these only; None stands for all, in their order.
+        num_components: keep so many principal components of the training images, not whitened, instead of the pixels.
+        labels: "parity", of shape (n, 1): +1 and −1 in turn along `classes`, so +1 for even and −1 for odd digits where
+            those are all; or "one_hot", of shape (n, number of classes), a column for each of `classes`.
+        images: give examples as images (height, width, channels), for convolutional networks, instead of vectors. Their
+            length is taken over all pixels and channels.
+        size: shrink images to size x size first, by averages over square blocks; it must divide their height.
+        balanced: take equally many images of each class, or one more of some, as Geiger et al. do, among those to train
+            with and among those to test with. Else the frequencies of classes are those of the source.
+
+    Raises:
+        ValueError: if more images or components are asked for than there are, or an argument is of another kind.
+    """
+    return _draw("digits", *args, **kwargs)
+
+
+@_as_draw(_draw)
+def mnist(*args: Any, **kwargs: Any) -> Dataset:
+    """Handwritten digits, 28 x 28, 60,000 to train and 10,000 to test with, drawn and prepared as by `digits`.
+
+    Those to train with come from the published training images, those to test with from the published test images. The
+    same key draws other images where a ready file holds another part of them: `checksum` tells. Y. LeCun, L. Bottou,
+    Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition", Proceedings of the IEEE 86, 1998.
+    Terms of use: copyright Yann LeCun and Corinna Cortes, commonly distributed as CC BY-SA 3.0.
+
+    Raises:
+        ValueError: as `digits` does; or if a ready file does not hold what it should.
+        OSError: if the files (12 MB) are not there and cannot be downloaded; the message says where to put them.
+    """
+    return _draw("mnist", *args, **kwargs)
+
+
+@_as_draw(_draw)
+def fashion_mnist(*args: Any, **kwargs: Any) -> Dataset:
+    """Pictures of clothes in the format and the numbers of `mnist`, and with its arguments and errors (31 MB).
+
+    Classes: T-shirt/top, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot. H. Xiao, K. Rasul,
+    R. Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms", arXiv:1708.07747,
+    2017. Terms of use: MIT, copyright 2017 Zalando SE.
+    """
+    return _draw("fashion_mnist", *args, **kwargs)
+
+
+@_as_draw(_draw)
+def emnist(*args: Any, **kwargs: Any) -> Dataset:
+    """Handwritten characters, EMNIST's split Balanced, 28 x 28, with the arguments and errors of `mnist` (562 MB).
+
+    112,800 to train and 18,800 to test with, of 47 classes, `0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt`: a lower
+    case letter that looks like its capital counts as that. Upright here; the published files hold them transposed.
+    G. Cohen, S. Afshar, J. Tapson, A. van Schaik, "EMNIST: an extension of MNIST to handwritten letters",
+    arXiv:1702.05373, 2017. Terms of use: published by NIST without a licence, with the request to cite that article.
+    """
+    return _draw("emnist", *args, **kwargs)
+
+
+@_as_draw(_draw)
+def cifar10(*args: Any, **kwargs: Any) -> Dataset:
+    """Colour photographs, 32 x 32 x 3, 50,000 to train and 10,000 to test with, as `mnist` otherwise (170 MB).
+
+    Classes: airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck. A. Krizhevsky, "Learning multiple
+    layers of features from tiny images", University of Toronto, 2009. Terms of use: published without a licence, a
+    labelled part of the 80 Million Tiny Images, which have been withdrawn.
+    """
+    return _draw("cifar10", *args, **kwargs)
+
+
+def available(name: str) -> bool:
+    """Whether a data set, "mnist" for example, is on this machine, so that using it takes no download.
+
+    Raises:
+        ValueError: if there is no such data set.
+    """
+    return _images.available(name)
+
+
+def checksum(name: str) -> str:
+    """SHA-256 of a data set as this machine has it, to be kept with results that were computed from it.
+
+    It is taken over the bytes of x_train, y_train, x_test and y_test, one after another: pixels as uint8, upright and
+    with channels last, classes as 64-bit integers, the least significant byte first.
+
+    Raises:
+        ValueError, OSError: as the data set does.
+    """
+    digest = hashlib.sha256()
+    for array in _images.load(name):
+        digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
+    return digest.hexdigest()

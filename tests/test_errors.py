@@ -280,6 +280,17 @@ REFUSED = [  # call, kind of error, what its message says
     (lambda: ntk.datasets.digits(KEY, 1000, 1000), ValueError, r"1797 digits, 1000 \+ 1000 were asked for"),
     (lambda: ntk.datasets.digits(KEY, 10, 1, labels="ten"), ValueError, r"\"parity\" or \"one_hot\", got 'ten'"),
     (lambda: ntk.datasets.digits(KEY, 10, 1, num_components=11), ValueError, r"between 1 and 10, got 11"),
+    (lambda: ntk.datasets.digits(KEY, 300, 66, classes=(3, 5)), ValueError, r"365 digits of the classes 3, 5, 300 \+"),
+    (lambda: ntk.datasets.digits(KEY, 5, 1, classes=(3, 3)), ValueError, r"different ones from 0 to 9, got \(3, 3\)"),
+    (lambda: ntk.datasets.digits(KEY, 5, 1, classes=(3,)), ValueError, r"two or more different ones .* got \(3,\)"),
+    (lambda: ntk.datasets.digits(KEY, 5, 1, classes=(3, 10)), ValueError, r"from 0 to 9, got \(3, 10\)"),
+    (lambda: ntk.datasets.digits(KEY, 5, 1, size=3), ValueError, r"one of 1, 2, 4, 8, to average .*, got 3"),
+    (
+        lambda: ntk.datasets.digits(KEY, 5, 1, images=True, num_components=2),
+        ValueError,
+        r"components do not form an image: leave out",
+    ),
+    (lambda: ntk.datasets.digits(KEY, 1, 1), ValueError, r"an image equals the training mean.*more training images"),
 ]
 
 
