@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def main(
     default = RESULTS / f"{name}.json" if options.profile == "workstation" else Path(f"{name}.{options.profile}.json")
     out = options.out or default
     tasks = sorted({configuration["task"] for configuration in configurations})
-    if jax.device_count() > 1:
+    if jax.device_count() > 1 and "mesh" in inspect.signature(measure).parameters:
         measure = functools.partial(measure, mesh=jax.sharding.Mesh(jax.devices(), "seeds"))
     print(f"{len(configurations)} runs into {out}; interrupted, the same command goes on")
     ntk.results.run(

@@ -6,7 +6,7 @@ Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`,
 stay modules.
 """
 
-from . import _lazy, datasets, exercises, regimes, results
+from . import _lazy, convolutional_regimes, datasets, exercises, regimes, results
 from .activations import (
     Activation,
     abrelu,
@@ -74,6 +74,7 @@ from .iterative import (
 )
 from .kernel_state import KernelState
 from .layers import Dense, Elementwise, Flatten, Identity, Layer, LayerNorm
+from .lazy_limit import differential, jacobian, lazy_limit
 from .linearization import linearize, scaled, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power

@@ -2,7 +2,7 @@
 
 `equal_epochs` trains α (f(θ, x) − f(θ₀, x)) for the same number of epochs at every α, as plots of test error against α
 do. `exact_lazy` solves for where lazy training ends. `trained_well` trains the network itself, by Adam. All three take
-the squared loss on one-hot labels, and float32 for the network. Seed number i draws both the data and the network.
+the squared loss on one-hot labels. Seed number i draws both the data and the network.
 """
 
 from __future__ import annotations
@@ -180,9 +180,17 @@ def train_by(*, method: str, **configuration: Any) -> dict[str, Any]:
 
 
 def problems(
-    *, task: str, size: int | None, channels: int, depth: int, num_train: int, num_test: int, num_seeds: int
+    *,
+    task: str,
+    size: int | None,
+    channels: int,
+    depth: int,
+    num_train: int,
+    num_test: int,
+    num_seeds: int,
+    dtype: str = "float32",
 ) -> Iterator[tuple[Serial, PyTree, datasets.Dataset, PRNGKeyArray]]:
-    """For each seed the network, its initial parameters, the data, and a key for what else is random; in float32.
+    """For each seed the network, its initial parameters, the data, and a key for what else is random.
 
     Args:
         task: "digits", or another data set of `ntk.datasets`, ten classes.
@@ -190,6 +198,7 @@ def problems(
         channels, depth: of `network`.
         num_train: a multiple of the batch size, 100.
         num_test, num_seeds: of test examples; of draws of data and network.
+        dtype: of parameters and data. In float64 runs take twice as long, and come out alike on different machines.
     """
     if num_train % BATCH:
         raise ValueError(f"num_train must be a multiple of the batch size, {BATCH}, got {num_train}")
@@ -199,7 +208,7 @@ def problems(
         load = getattr(datasets, task)
         data = load(data_key, num_train, num_test, labels="one_hot", images=True, size=size)
         params0, _ = net.init(init_key, data.x_train.shape[1:])
-        yield net, *jax.tree.map(lambda a: a.astype(jnp.float32), (params0, data)), key
+        yield net, *jax.tree.map(lambda a: a.astype(dtype), (params0, data)), key
 
 
 def _largest_eigenvalue(matrix: Float[Array, "n n"], num_steps: int = 50) -> Float[Array, ""]:

@@ -1,13 +1,12 @@
-"""Where lazy training ends: ridge regression on the Jacobian at initialization, exactly, for a few thousand parameters.
+"""Where lazy training ends: ridge regression on the Jacobian at initialization, exact, for some thousand parameters.
 
-As α → ∞, α (f(θ, x) − f(θ₀, x)) is trained as its linearization, the model J(x) δ with J = ∂f/∂θ at θ₀. Gradient descent
-comes near the minimum only after as many steps as the condition number of the kernel asks for. The minimum itself is the
-solution of p linear equations, with no step at all.
+As α → ∞, α (f(θ, x) − f(θ₀, x)) is trained as its linearization, the model J(x) δ with J = ∂f/∂θ at θ₀. How many steps
+gradient descent needs to come near the minimum, the condition number of the kernel tells. The minimum itself is the
+solution of p linear equations, and takes no step at all.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 
 import jax
