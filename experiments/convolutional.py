@@ -21,12 +21,12 @@ def exact(problem, ridges) -> dict:
     return {"method": "exact_lazy", "ridges": ridges, **problem}
 
 
-def three_ways(problem, ridges, epochs, looks=LOOKS, learning_rate=0.1) -> list[dict]:
-    """Equal epochs at both scales, the lazy limit, and Adam for `epochs` epochs."""
+def three_ways(problem, ridges, epochs) -> list[dict]:
+    """Equal epochs at both scales, the lazy limit, and Adam, looked at after each of `epochs`."""
     at = [
-        {"method": "equal_epochs", "alpha": alpha, "epochs": looks, "speed": 1.0, **problem} for alpha in (0.1, 100.0)
+        {"method": "equal_epochs", "alpha": alpha, "epochs": LOOKS, "speed": 1.0, **problem} for alpha in (0.1, 100.0)
     ]
-    well = {"method": "trained_well", "epochs": epochs, "learning_rate": learning_rate, **problem}
+    well = {"method": "trained_well", "epochs": epochs, "learning_rate": 0.02, "batch_size": 25, **problem}
     return [*at, well, exact(problem, ridges)]
 
 
@@ -38,8 +38,8 @@ def images(task, size, channels, depth, num_train, num_test, num_seeds, dtype="f
     }  # fmt: skip
 
 
-DIGITS = images("digits", None, 12, 2, 500, 1000, 3, "float64")
-SMALL = three_ways(DIGITS, [1e-4, 1e-5, 1e-6, 1e-7], [10, 60])
+DIGITS = images("digits", None, 16, 2, 500, 1000, 3, "float64")
+SMALL = three_ways(DIGITS, [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7], [60, 240])
 FEW = [1e-4, 1e-5, 1e-6]
 PROFILES = {
     "laptop": SMALL,
@@ -47,8 +47,8 @@ PROFILES = {
         *SMALL,
         exact(images("mnist", 14, 6, 2, 300, 1000, 3, "float64"), FEW),
         exact(images("cifar10", 16, 6, 2, 300, 1000, 3, "float64"), FEW),
-        *three_ways(images("mnist", 14, 24, 2, 4000, 1000, 2), [1e-5, 1e-6, 1e-7, 1e-8], [5, 15, 40]),
-        *three_ways(images("cifar10", 16, 24, 3, 4000, 1000, 2), [1e-4, 1e-5, 1e-6, 1e-7], [5, 15, 30]),
+        *three_ways(images("mnist", 14, 24, 2, 4000, 1000, 2), [1e-4, 1e-5, 1e-6, 1e-7, 1e-8], [10, 40]),
+        *three_ways(images("cifar10", 16, 24, 3, 4000, 1000, 2), [1e-4, 1e-5, 1e-6, 1e-7], [10, 40]),
     ],
     "gpu": [
         *three_ways(images("mnist", None, 64, 3, 10_000, 10_000, 3), [1e-6, 1e-7, 1e-8], [20, 100]),

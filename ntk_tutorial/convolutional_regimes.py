@@ -31,7 +31,7 @@ from .training import Trajectory, train
 
 optax = lazy("optax")
 PROBE = 32  # the first so many examples are those on which kernels are taken
-BATCH = 100
+BATCH = 100  # of gradient descent with momentum
 
 
 @functools.cache
@@ -72,9 +72,12 @@ def descend(f, params: PyTree, x: Array, y: Array, speed: float, key: PRNGKeyArr
     return train(f, params, x, y, optimizer, steps=[num_steps], batch_size=BATCH, key=key)
 
 
-@functools.partial(jax.jit, static_argnames=("steps", "learning_rate"))
-def adam(f, params: PyTree, data: datasets.Dataset, key: PRNGKeyArray, *, steps: tuple[int, ...], learning_rate: float):
-    """Adam on batches of 100, the learning rate falling to zero along a cosine; its record is the test error."""
+@functools.partial(jax.jit, static_argnames=("steps", "batch_size"))
+def adam(
+    f, params: PyTree, data: datasets.Dataset, key: PRNGKeyArray, *,
+    steps: tuple[int, ...], learning_rate: float, batch_size: int,
+) -> Trajectory:  # fmt: skip
+    """Adam, the learning rate falling to zero along a cosine; its record is the test error."""
     schedule = optax.cosine_decay_schedule(learning_rate, steps[-1])
 
     def test_error(params):
@@ -82,7 +85,7 @@ def adam(f, params: PyTree, data: datasets.Dataset, key: PRNGKeyArray, *, steps:
 
     return train(
         f, params, data.x_train, data.y_train, optax.adam(schedule),
-        steps=list(steps), batch_size=BATCH, key=key, record=test_error,
+        steps=list(steps), batch_size=batch_size, key=key, record=test_error,
     )  # fmt: skip
 
 
@@ -146,12 +149,13 @@ def exact_lazy(*, ridges: Sequence[float], batch_size: int = 50, **problem: Any)
     return _over(problems(**problem), one)
 
 
-def trained_well(*, epochs: Sequence[int], learning_rate: float, **problem: Any) -> dict[str, Any]:
+def trained_well(*, epochs: Sequence[int], learning_rate: float, batch_size: int, **problem: Any) -> dict[str, Any]:
     """Trains the network f itself, by Adam with a learning rate that falls to zero.
 
     Args:
         epochs: after which to look; after the last, the learning rate is zero.
         learning_rate: the first.
+        batch_size: small batches make many steps of an epoch.
         **problem: see `problems`.
 
     Returns:
@@ -159,8 +163,11 @@ def trained_well(*, epochs: Sequence[int], learning_rate: float, **problem: Any)
     """
 
     def one(net, params0, data, key):
-        steps = tuple(number * (len(data.x_train) // BATCH) for number in epochs)
-        run = adam(jax.tree_util.Partial(net.apply), params0, data, key, steps=steps, learning_rate=learning_rate)
+        steps = tuple(number * (len(data.x_train) // batch_size) for number in epochs)
+        run = adam(
+            jax.tree_util.Partial(net.apply), params0, data, key,
+            steps=steps, learning_rate=learning_rate, batch_size=batch_size,
+        )  # fmt: skip
         return {
             "test_error": run.record,
             "train_loss": run.loss,

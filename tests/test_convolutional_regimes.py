@@ -19,7 +19,7 @@ def first():
 
 
 def test_problems():
-    net, params, data, _ = first()
+    net, _, data, _ = first()
     assert data.x_train.shape == (100, 4, 4, 1) and data.y_test.shape == (50, 10)
     assert [layer.num_channels for layer in net.layers[:4:2]] == [3, 3] and net.layers[2].strides == (2, 2)
     other = list(regimes.problems(**PROBLEM | {"dtype": "float32"}))[1]

@@ -69,7 +69,7 @@ def test_float32_parameters_stay_float32():
 
 @pytest.mark.usefixtures("unannotated")
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="ridges must be positive, got .*without one"):
+    with pytest.raises(ValueError, match=r"ridges must be positive, got .*without one"):
         ntk.lazy_limit(NET.apply, PARAMS, X, Y, [0.0])
     with pytest.raises(ValueError, match=r"x holds 5 examples, y has shape \(4, 2\): a row is needed"):
         ntk.lazy_limit(NET.apply, PARAMS, X, Y[:4], [1.0])

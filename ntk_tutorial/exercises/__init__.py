@@ -3,7 +3,15 @@
 Each returns a `Verdict`: whether the answer is right and, where it is wrong in a typical way, why.
 """
 
-from . import large_kernels, tangent_kernel, taylor_expansion, training_dynamics, when_it_fails
+from . import convolutional_networks, large_kernels, tangent_kernel, taylor_expansion, training_dynamics, when_it_fails
 from ._verdict import Verdict
 
-__all__ = ["Verdict", "large_kernels", "tangent_kernel", "taylor_expansion", "training_dynamics", "when_it_fails"]
+__all__ = [
+    "Verdict",
+    "convolutional_networks",
+    "large_kernels",
+    "tangent_kernel",
+    "taylor_expansion",
+    "training_dynamics",
+    "when_it_fails",
+]
