@@ -39,11 +39,11 @@ def test_it_is_regression_with_the_tangent_kernel(batch_size):
 
 def test_it_is_where_lazy_training_ends():
     """α (f − f₀) trained for very long at a large α, on data that the model can fit, agrees with a tiny ridge."""
-    alpha, x, y = 1e4, X[:3], Y[:3]
+    alpha, x, y = 1e4, X[:1], Y[:1]  # one example: two modes, neither of them slow
     model = ntk.scaled(NET.apply, PARAMS, alpha)
     theta = ntk.gram(ntk.empirical_ntk(NET.apply, PARAMS), x)
     rate = float(ntk.max_learning_rate(theta)) / 2 / alpha**2
-    run = ntk.train(model, PARAMS, x, y, ntk.heavy_ball(rate, 0.9), steps=[20_000])
+    run = ntk.train(model, PARAMS, x, y, ntk.heavy_ball(rate, 0.9), steps=[500])
     delta = at(ntk.lazy_limit(NET.apply, PARAMS, x, y, [1e-10]), 0)
     new = jax.random.normal(jax.random.key(5), (4, 6, 2))
     expected = ntk.differential(NET.apply, PARAMS, delta, new)
