@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ def main(
 ) -> None:
     """Runs the configurations of a profile, seeds spread over devices; "workstation" makes the package's own file.
 
-    Every configuration has a `task` and `num_seeds`; with several devices, `measure` also takes `mesh`.
+    Every configuration has a `task` and `num_seeds`; where `measure` takes a `mesh`, it is given one.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", choices=profiles, default="laptop", help="laptop by default")
@@ -37,7 +38,7 @@ def main(
     default = RESULTS / f"{name}.json" if options.profile == "workstation" else Path(f"{name}.{options.profile}.json")
     out = options.out or default
     tasks = sorted({configuration["task"] for configuration in configurations})
-    if (devices := _share(configurations)) > 1:
+    if (devices := _share(configurations)) > 1 and "mesh" in inspect.signature(measure).parameters:
         mesh = jax.sharding.Mesh(jax.devices()[:devices], "seeds")
         measure = functools.partial(measure, mesh=mesh)
     print(f"{len(configurations)} runs into {out}; interrupted, the same command goes on")

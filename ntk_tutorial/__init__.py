@@ -1,12 +1,13 @@
 """Neural tangent kernels and linearized training, in JAX.
 
 Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
-iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, laziness, regimes, results,
-timing, datasets, plotting, interactive. Everything public is reached flat, `import ntk_tutorial as ntk`;
-`ntk.datasets`, `ntk.regimes`, `ntk.results`, `ntk.plotting`, `ntk.interactive` and `ntk.exercises` stay modules.
+iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, laziness, lazy_limit, regimes,
+convolutional_regimes, results, timing, datasets, plotting, interactive. Everything public is reached flat,
+`import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.regimes`, `ntk.convolutional_regimes`, `ntk.results`, `ntk.plotting`,
+`ntk.interactive` and `ntk.exercises` stay modules.
 """
 
-from . import _lazy, datasets, exercises, regimes, results
+from . import _lazy, convolutional_regimes, datasets, exercises, regimes, results
 from .activations import (
     Activation,
     abrelu,
@@ -78,6 +79,7 @@ from .iterative import (
 from .kernel_state import KernelState
 from .layers import Dense, Elementwise, Flatten, Identity, Layer, LayerNorm
 from .laziness import LazyDistances, lazy_bounds, lazy_distances
+from .lazy_limit import differential, jacobian, lazy_limit
 from .linearization import linearize, scaled, scaled_increment, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power

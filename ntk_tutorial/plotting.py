@@ -190,6 +190,41 @@ def quantiles(ax: Axes, samples, *, label: str = "", color=None) -> None:
     ax.set(xlabel="normal quantile", ylabel="measured quantile")
 
 
+def epochs_and_levels(ax: Axes, epochs, curves, levels, *, ylabel: str = "test error") -> None:
+    """Means over seeds with standard errors: curves (epochs, seeds) against epochs, and levels (seeds,) as bands.
+
+    Args:
+        curves, levels: arrays by label.
+    """
+    epochs = np.asarray(epochs)
+    for label, samples in curves.items():
+        samples = np.asarray(samples, float)
+        ax.errorbar(epochs, samples.mean(1), _standard_error(samples), marker="o", capsize=2, label=label)
+    ends = np.asarray([epochs[0], epochs[-1]])
+    for number, (label, samples) in enumerate(levels.items(), len(curves)):
+        samples, color = np.asarray(samples, float), f"C{number}"
+        ax.plot(ends, [samples.mean()] * 2, "--", color=color, label=label)
+        ax.fill_between(ends, *(samples.mean() + s * _standard_error(samples) for s in (-1, 1)), color=color, alpha=0.2)
+    ax.set(xscale="log", xlabel="epochs", ylabel=ylabel)
+    ax.set_xticks(epochs, epochs)
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def differences(ax: Axes, names, samples, *, ylabel: str) -> None:
+    """Means with standard errors of samples (len(names), seeds), by label, side by side over each name."""
+    shifts = np.linspace(-0.15, 0.15, len(samples)) if len(samples) > 1 else [0.0]
+    for shift, (label, values) in zip(shifts, samples.items(), strict=True):
+        values, at = np.asarray(values, float), np.arange(len(names)) + shift
+        ax.errorbar(at, values.mean(1), _standard_error(values), fmt="o", capsize=2, label=label)
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.set_xticks(range(len(names)), names)
+    ax.set(ylabel=ylabel)
+
+
+def _standard_error(samples: np.ndarray) -> np.ndarray:
+    return samples.std(-1, ddof=1) / samples.shape[-1] ** 0.5
+
+
 def band(ax: Axes, x, mean, deviation, *, label: str = "", color=None) -> None:
     """A curve with a band of two standard deviations to each side."""
     x, mean, deviation = (np.asarray(a, float) for a in (x, mean, deviation))

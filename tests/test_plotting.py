@@ -192,6 +192,29 @@ def test_scale_plane(ax):
     np.testing.assert_allclose(mean_field.get_xdata() * mean_field.get_ydata() ** 0.5, 1.0)
 
 
+def test_epochs_and_levels(ax):
+    curve, level = np.asarray([[0.5, 0.7], [0.2, 0.4]]), np.asarray([0.1, 0.2])
+    plotting.epochs_and_levels(ax, [1, 5], {"a": curve}, {"b": level})
+    ((data, _, (bars,)),) = ax.containers
+    np.testing.assert_allclose(data.get_ydata(), [0.6, 0.3])
+    np.testing.assert_allclose([s[:, 1] for s in bars.get_segments()], [[0.5, 0.7], [0.2, 0.4]])  # ± 0.1, with 2 seeds
+    np.testing.assert_allclose(ax.lines[-1].get_xydata(), [[1, 0.15], [5, 0.15]])
+    edges = ax.collections[-1].get_paths()[0].vertices[:, 1]
+    np.testing.assert_allclose([edges.min(), edges.max()], [0.1, 0.2])
+    assert ax.get_legend_handles_labels()[1] == ["b", "a"] or ax.get_legend_handles_labels()[1] == ["a", "b"]
+    assert list(ax.get_xticks()) == [1, 5]
+
+
+def test_differences(ax):
+    samples = {"one": [[0.1, 0.3], [-0.2, -0.2]], "two": [[0.0, 0.0], [1.0, 3.0]]}
+    plotting.differences(ax, ["x", "y"], samples, ylabel="difference")
+    for container, values in zip(ax.containers, samples.values(), strict=True):
+        np.testing.assert_allclose(container[0].get_ydata(), np.mean(values, 1))
+        np.testing.assert_allclose(container[0].get_xdata(), [0, 1], atol=0.2)
+    np.testing.assert_allclose(ax.containers[0][2][0].get_segments()[0][:, 1], [0.1, 0.3])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["x", "y"]
+
+
 def test_growth(ax):
     values = jnp.asarray([[1.0, 2.0], [10.0, 30.0]])
     plotting.growth(ax, [1, 4], values, ["a", "b"], theory=2 * values, xlabel="n", ylabel="work")

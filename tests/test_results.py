@@ -172,6 +172,15 @@ def test_tampering_is_noticed(tmp_path):
     assert results.load(path).deviation(measure, **run) > 1
 
 
+def test_each_entry_has_its_own_spread(tmp_path):
+    """A value (times, seeds) that falls by much: what is wrong with it late counts in units of the late spread."""
+    curve = np.asarray([[100.0, 101.0, 102.0], [0.10, 0.11, 0.12]])
+    found = results.run(lambda: {"error": curve}, [{}], tmp_path / "a.json", progress=False)
+    late = curve + np.asarray([[0.0], [0.05]])
+    assert found.deviation(lambda: {"error": curve}) == 0
+    np.testing.assert_allclose(found.deviation(lambda: {"error": late}), 0.05 / np.std(curve[1]), rtol=1e-6)
+
+
 def test_damaged_files(tmp_path):
     path = tmp_path / "a.json"
     kept(path)

@@ -5,6 +5,7 @@ Each returns a `Verdict`: whether the answer is right and, where it is wrong in 
 
 from . import (
     a_choice_of_scale,
+    convolutional_networks,
     fluctuations,
     large_kernels,
     lazy_or_feature,
@@ -19,6 +20,7 @@ from ._verdict import Verdict
 __all__ = [
     "Verdict",
     "a_choice_of_scale",
+    "convolutional_networks",
     "fluctuations",
     "large_kernels",
     "lazy_or_feature",

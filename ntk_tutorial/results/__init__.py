@@ -95,6 +95,8 @@ class Results:
     def deviation(self, measure: Measure, **fixed: Any) -> float:
         """Computes one run again and compares: the largest difference of a value, in units of its spread over seeds.
 
+        Seeds are the last axis of a value; of one with further axes, each entry has its own spread.
+
         For a value without seeds the unit is its own size. Where the stored spread is smaller than the last digit
         stored, that digit is the unit.
 
@@ -117,9 +119,16 @@ class Results:
 def _difference(stored: np.ndarray, fresh: np.ndarray) -> float:
     if stored.shape != fresh.shape or (np.isnan(stored) != np.isnan(fresh)).any():
         return math.inf
-    if np.isnan(stored).all():
-        return 0.0
-    spread = np.nanstd(stored) if stored.ndim else np.abs(stored)
+    rows = [(s, f) for s, f in zip(_rows(stored), _rows(fresh), strict=True) if not np.isnan(s).all()]
+    return max((_row_difference(*row, over_seeds=stored.ndim > 0) for row in rows), default=0.0)
+
+
+def _rows(values: np.ndarray) -> np.ndarray:
+    return values.reshape(-1, values.shape[-1] if values.ndim else 1)
+
+
+def _row_difference(stored: np.ndarray, fresh: np.ndarray, over_seeds: bool) -> float:
+    spread = np.nanstd(stored) if over_seeds else np.abs(stored).item()
     unit = max(spread, 10.0 ** (1 - DIGITS) * np.nanmax(np.abs(stored)), np.finfo(float).tiny)
     return float(np.nanmax(np.abs(fresh - stored)) / unit)
 
