@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import pathlib
 from unittest import mock
 
 import pytest
@@ -22,6 +23,12 @@ FIGURES = ("image/png", "image/jpeg")
 os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false", "--xla_backend_optimization_level=1"]
 ).strip()
+# What one process has compiled, others of this run and of later ones need not. `make clean` throws it away.
+os.environ |= {
+    "JAX_COMPILATION_CACHE_DIR": str(pathlib.Path(__file__).parent / ".pytest_cache" / "xla"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 ENVIRONMENT = dict(os.environ)  # as it is before any test changes it: what the notebooks' kernels get
 
 

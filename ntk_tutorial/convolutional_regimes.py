@@ -14,14 +14,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, ScalarLike
 
 from . import datasets
 from ._lazy import lazy
 from .activations import relu
 from .convolutions import Conv, GlobalAvgPool
 from .diagnostics import relative_change
-from .dynamics import heavy_ball
 from .ensembles import outputs
 from .layers import Dense, Elementwise
 from .lazy_limit import differential, jacobian, lazy_limit
@@ -60,33 +59,70 @@ def kernel(f, params: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "nk n
     return jnp.einsum("iap,jbp->iajb", j, j, precision="highest").reshape(2 * (j.shape[0] * j.shape[1],))
 
 
-@functools.partial(jax.jit, static_argnames="num_steps")
-def descend(f, params: PyTree, x: Array, y: Array, speed: float, key: PRNGKeyArray, *, num_steps: int) -> Trajectory:
-    """Steps of gradient descent with momentum 0.9, on batches of 100, at the learning rate speed · n / λ_max(Θ).
+def rate_from_kernel(f, x: Float[Array, "n *shape"], speed: ScalarLike, every: int) -> optax.GradientTransformation:
+    """The learning rate speed · n / λ_max(Θ), Θ the kernel of f on the first examples, looked at `every` so many steps.
 
-    Θ is the kernel of `f` at `params`, on the first examples. Where it grows in training, call this again every epoch;
-    where f is multiplied with α, the learning rate is divided by α², which makes the steps as effective at every α.
+    Θ is that of the present parameters: a rate that is right at first is too large where the kernel grows. Where f is
+    multiplied with α, Θ is with α², which makes the steps as effective at every α.
     """
-    rate = speed * PROBE / _largest_eigenvalue(kernel(f, params, x))
-    optimizer = heavy_ball(rate.astype(x.dtype), 0.9)
-    return train(f, params, x, y, optimizer, steps=[num_steps], batch_size=BATCH, key=key)
+
+    def rate(params):
+        return (speed * PROBE / _largest_eigenvalue(kernel(f, params, x))).astype(x.dtype)
+
+    def init(params):
+        return jnp.zeros((), int), rate(params)
+
+    def update(updates, state, params):
+        count, now = state
+        now = jax.lax.cond(count % every == 0, rate, lambda params: now, params)
+        return jax.tree.map(lambda leaf: -now * leaf, updates), (count + 1, now)
+
+    return optax.GradientTransformation(init, update)
 
 
-@functools.partial(jax.jit, static_argnames=("steps", "batch_size"))
+@functools.partial(jax.jit, static_argnames="epochs")
+def descend(
+    f, params0: PyTree, data: datasets.Dataset, speed: ScalarLike, key: PRNGKeyArray, *, epochs: tuple[int, ...]
+) -> Trajectory:
+    """Gradient descent with momentum 0.9 on batches of 100, the learning rate of every epoch by `rate_from_kernel`."""
+    every = len(data.x_train) // BATCH
+    optimizer = optax.chain(optax.trace(0.9), rate_from_kernel(f, data.x_train, speed, every))
+    return _train(f, params0, data, optimizer, key, epochs, BATCH)
+
+
+@functools.partial(jax.jit, static_argnames=("epochs", "batch_size"))
 def adam(
-    f, params: PyTree, data: datasets.Dataset, key: PRNGKeyArray, *,
-    steps: tuple[int, ...], learning_rate: float, batch_size: int,
+    f, params0: PyTree, data: datasets.Dataset, learning_rate: ScalarLike, key: PRNGKeyArray, *,
+    epochs: tuple[int, ...], batch_size: int,
 ) -> Trajectory:  # fmt: skip
-    """Adam, the learning rate falling to zero along a cosine; its record is the test error."""
-    schedule = optax.cosine_decay_schedule(learning_rate, steps[-1])
+    """Adam, the learning rate falling to zero along a cosine."""
+    num_steps = epochs[-1] * (len(data.x_train) // batch_size)
+    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
+    return _train(f, params0, data, optimizer, key, epochs, batch_size)
+
+
+def _train(f, params0, data, optimizer, key, epochs, batch_size) -> Trajectory:
+    """Its record is the test error."""
 
     def test_error(params):
         return classification_error(outputs(f, params, data.x_test), data.y_test)
 
+    steps = [number * (len(data.x_train) // batch_size) for number in epochs]
     return train(
-        f, params, data.x_train, data.y_train, optax.adam(schedule),
-        steps=list(steps), batch_size=batch_size, key=key, record=test_error,
+        f, params0, data.x_train, data.y_train, optimizer,
+        steps=steps, batch_size=batch_size, key=key, record=test_error,
     )  # fmt: skip
+
+
+def _seen(net, f, params0, data, run: Trajectory) -> dict[str, Array]:
+    """What the two functions below return, of one run of f, which is `net`'s function or a scaled one."""
+    kernels = [kernel(jax.tree_util.Partial(net.apply), params, data.x_train) for params in (params0, run.params)]
+    return {
+        "test_error": run.record,
+        "train_loss": run.loss,
+        "train_error": classification_error(outputs(f, run.params, data.x_train), data.y_train),
+        "kernel_change": relative_change(*kernels),
+    }
 
 
 def equal_epochs(*, alpha: float, epochs: Sequence[int], speed: float, **problem: Any) -> dict[str, Any]:
@@ -104,23 +140,8 @@ def equal_epochs(*, alpha: float, epochs: Sequence[int], speed: float, **problem
     """
 
     def one(net, params0, data, key):
-        model, params, looks = scaled(net.apply, params0, alpha), params0, []
-        for number in range(1, epochs[-1] + 1):
-            run = descend(
-                model, params, data.x_train, data.y_train, speed, jax.random.fold_in(key, number),
-                num_steps=len(data.x_train) // BATCH,
-            )  # fmt: skip
-            params = run.params
-            if number in epochs:
-                f_test = outputs(model, params, data.x_test)
-                looks.append((classification_error(f_test, data.y_test), run.loss[-1]))
-        test_error, train_loss = map(np.asarray, zip(*looks, strict=True))
-        return {
-            "test_error": test_error,
-            "train_loss": train_loss,
-            "train_error": classification_error(outputs(model, params, data.x_train), data.y_train),
-            "kernel_change": _kernel_change(net.apply, params0, params, data),
-        }
+        model = scaled(net.apply, params0, alpha)
+        return _seen(net, model, params0, data, descend(model, params0, data, speed, key, epochs=tuple(epochs)))
 
     return _over(problems(**problem), one)
 
@@ -163,17 +184,9 @@ def trained_well(*, epochs: Sequence[int], learning_rate: float, batch_size: int
     """
 
     def one(net, params0, data, key):
-        steps = tuple(number * (len(data.x_train) // batch_size) for number in epochs)
-        run = adam(
-            jax.tree_util.Partial(net.apply), params0, data, key,
-            steps=steps, learning_rate=learning_rate, batch_size=batch_size,
-        )  # fmt: skip
-        return {
-            "test_error": run.record,
-            "train_loss": run.loss,
-            "train_error": classification_error(outputs(net.apply, run.params, data.x_train), data.y_train),
-            "kernel_change": _kernel_change(net.apply, params0, run.params, data),
-        }
+        f = jax.tree_util.Partial(net.apply)
+        run = adam(f, params0, data, learning_rate, key, epochs=tuple(epochs), batch_size=batch_size)
+        return _seen(net, f, params0, data, run)
 
     return _over(problems(**problem), one)
 
@@ -225,11 +238,6 @@ def _largest_eigenvalue(matrix: Float[Array, "n n"], num_steps: int = 50) -> Flo
         return matrix @ (v / jnp.linalg.norm(v))
 
     return jnp.linalg.norm(jax.lax.fori_loop(0, num_steps, step, jnp.ones(len(matrix), matrix.dtype)))
-
-
-def _kernel_change(f, params0, params, data) -> Array:
-    f = jax.tree_util.Partial(f)
-    return relative_change(*(kernel(f, p, data.x_train) for p in (params0, params)))
 
 
 def _over(draws, one) -> Mapping[str, np.ndarray]:

@@ -221,7 +221,7 @@ def differences(ax: Axes, names, samples, *, ylabel: str) -> None:
     ax.set(ylabel=ylabel)
 
 
-def _standard_error(samples: np.ndarray) -> np.ndarray:
+def _standard_error(samples: np.ndarray):
     return samples.std(-1, ddof=1) / samples.shape[-1] ** 0.5
 
 
