@@ -9,6 +9,7 @@ in which dF/dt = −Θ ∂R/∂F at every α.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -213,21 +214,20 @@ def _crossing(y, x, level):
     return np.exp(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))
 
 
-def tabulate(runs: Results, value: str) -> Estimate:
-    """A value of `crossover` over widths and α̃, two arrays of shape (widths, α̃): the estimate and its standard error.
+def tabulate(runs: Results, value: str, axes: Sequence[str] = ("width", "scaled_alpha")) -> Estimate:
+    """A value of `crossover` over widths and α̃, or other axes, two arrays of that shape: estimate and standard error.
 
     For a value with one number a network, its mean over the networks that reached the margin. For one that belongs to
     all of them together, the value itself; its error is the jackknife's.
 
     Args:
-        runs: of one task, activation and depth, as `load("crossover").select(task=..., activation=...)` gives them.
+        runs: that differ along the axes only, as `load("crossover").select(task=..., activation=...)` gives them.
 
     Raises:
-        KeyError, ValueError: if there is no such value, or `runs` hold more than one run for a width and an α̃.
+        KeyError, ValueError: if there is no such value, or `runs` hold more than one run for a point of the axes.
     """
-    axes = "width", "scaled_alpha"
     table = runs.array(value, *axes)
-    if table.ndim == 2:
+    if table.ndim == len(axes):
         without = np.moveaxis(runs.array(f"{value}_without", *axes), -1, 0)
         return Estimate(jnp.asarray(table), jackknife_error(jnp.asarray(without)))
     table = np.where(runs.array("reached", *axes) == 1, table, np.nan)

@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
+from .._lazy import lazy
 from ..convolutional_regimes import classification_error, network
 from ..datasets import Dataset, digits
 from ..lazy_limit import differential, lazy_limit
+from ..regimes import tabulate
 from ..results import load
-from ._verdict import Verdict
+from ._verdict import Verdict, as_number
+
+stats = lazy("scipy.stats")
 
 RIDGES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
-TASKS = ("digits", "mnist", "fashion_mnist", "emnist", "cifar10")
 
 
 def problem() -> tuple:
@@ -26,22 +29,13 @@ def problem() -> tuple:
     return net.apply, net.init(jax.random.key(8), (8, 8, 1))[0], data
 
 
-def _number(answer) -> float | None:
-    """The answer as a finite float, or None where it is not one number."""
-    try:
-        value = np.asarray(answer, float)
-    except (TypeError, ValueError):
-        return None
-    return float(value) if value.shape == () and np.isfinite(value) else None
-
-
 def check_steps(steps: Callable[[float, float], float]) -> Verdict:
     """steps(ratio, share): gradient descent steps at η = n / λ_max that fit a mode with λ / λ_max = ratio to a share."""
     if not callable(steps):
         return Verdict(False, "give the function itself, steps(ratio, share), without calling it")
     for ratio, share in ((0.1, 0.5), (1e-3, 0.9), (1e-5, 0.5)):
         try:
-            value = _number(steps(ratio, share))
+            value = as_number(steps(ratio, share))
         except (TypeError, ValueError, ZeroDivisionError, OverflowError):
             value = None
         if value is None:
@@ -64,39 +58,39 @@ def check_steps(steps: Callable[[float, float], float]) -> Verdict:
 
 
 def check_clear_cases(counts: tuple[int, int]) -> Verdict:
-    """How often lazy, and how often feature training is better by over two standard errors, of ten: (lazy, feature)."""
+    """How often lazy, and how often feature training is clearly better, of ten ensembles: (lazy, feature)."""
     try:
         lazy, feature = (int(count) for count in counts)
     except (TypeError, ValueError, OverflowError):
         return Verdict(False, f"give two whole numbers, (lazy, feature); got {counts!r}")
-    truth, single, loose = _clear("ensemble_error"), _clear("test_error"), _clear("ensemble_error", 0.0)
+    truth = _clear("ensemble_error")
     if (lazy, feature) == truth:
         rest = 10 - sum(truth)
         return Verdict(True, f"lazy in {lazy}, feature in {feature}, and {rest} of ten cannot be told apart")
     if (feature, lazy) == truth:
         return Verdict(False, "the other way round: lazy is better where its error, at α̃ = 1000, is the smaller one")
-    if (lazy, feature) == single:
+    if (lazy, feature) == _clear("test_error"):
         return Verdict(False, "these are single networks: take ensemble_error")
-    if (lazy, feature) == loose:
-        return Verdict(False, "all cases are counted: leave out those within two standard errors of zero")
-    return Verdict(False, "difference each data seed first, then take mean and standard error over the three seeds")
+    if (lazy, feature) == _clear("ensemble_error", 2.0):
+        return Verdict(False, "two standard errors are not enough where three draws estimate the error itself")
+    if (lazy, feature) == _clear("ensemble_error", 0.0):
+        return Verdict(False, "all cases are counted: leave out those that three draws cannot tell from zero")
+    return Verdict(False, "difference each draw of the data first, then take mean and standard error over the three")
 
 
-def _clear(value: str, num_errors: float = 2.0) -> tuple[int, int]:
+def _clear(value: str, num_errors: float | None = None) -> tuple[int, int]:
     difference = _differences(value)
-    mean, error = difference.mean(-1), difference.std(-1, ddof=1) / difference.shape[-1] ** 0.5
-    return int(np.sum(mean < -num_errors * error)), int(np.sum(mean > num_errors * error))
+    draws = difference.shape[-1]
+    threshold = stats.t.ppf(0.975, draws - 1) if num_errors is None else num_errors
+    mean, error = difference.mean(-1), difference.std(-1, ddof=1) / draws**0.5
+    return int(np.sum(mean < -threshold * error)), int(np.sum(mean > threshold * error))
 
 
 def _differences(value: str) -> np.ndarray:
     """Lazy less feature error, (cases, data seeds), of single networks their mean."""
-    stored = load("fully_connected")
-    tables = []
-    for num_components in (10, None):
-        table = stored.select(num_components=num_components).array(value, "task", "scaled_alpha", "data_seed")
-        table = table.mean(-1) if table.ndim == 4 else table
-        tables.append(table[:, -1] - table[:, 0])
-    return np.concatenate(tables)
+    stored, axes = load("fully_connected"), ("task", "scaled_alpha", "data_seed")
+    tables = [tabulate(stored.select(num_components=inputs), value, axes).mean for inputs in (10, None)]
+    return np.concatenate([table[:, -1] - table[:, 0] for table in tables])
 
 
 @functools.cache
@@ -118,7 +112,7 @@ def _at_each_ridge(f, params0, data, sets) -> np.ndarray:
 
 def check_ridge(ridge: float) -> Verdict:
     """The ridge that 50 of the 200 training examples, left out, choose for the exercises' problem."""
-    value = _number(ridge)
+    value = as_number(ridge)
     if value is None or not value > 0:
         return Verdict(False, f"give one positive number, the ridge; got {ridge!r}")
     place = int(np.argmin(np.abs(np.log(RIDGES) - math.log(value))))
@@ -139,7 +133,7 @@ def check_ridge(ridge: float) -> Verdict:
 def check_shuffled(errors: Sequence[float]) -> Verdict:
     """The lowest test errors over RIDGES: (images as they are, with all pixels shuffled alike)."""
     try:
-        plain, shuffled = (_number(error) for error in errors)
+        plain, shuffled = (as_number(error) for error in errors)
     except (TypeError, ValueError):
         plain = shuffled = None
     if plain is None or shuffled is None:
@@ -176,7 +170,7 @@ def _shuffled_error(train: bool = True) -> float:
 
 def check_network_size(ratio: float) -> Verdict:
     """How many more operations JᵀJ takes for 48 than for 12 channels, two convolutions, 1 input channel, 10 outputs."""
-    value = _number(ratio)
+    value = as_number(ratio)
     if value is None:
         return Verdict(False, f"give one number, the ratio; got {ratio!r}")
     p = [sum(leaf.size for leaf in jax.tree.leaves(_shapes(channels))) for channels in (12, 48)]

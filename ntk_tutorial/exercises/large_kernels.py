@@ -169,7 +169,9 @@ def check_refine(answer: Callable) -> Verdict:
     if any(eqn.invars[0].aval.dtype == jnp.float64 for eqn in factorizations):
         return Verdict(False, "a factorization is made in float64: convert the matrix with .astype(jnp.float32) first.")
     if not error < 1e-3:
-        return Verdict(False, f"the residual ‖y − Θ w‖ is {error:.0e} of ‖y‖: add corrections, w ← w + Θ₃₂⁻¹ (y − Θ w).")
+        return Verdict(
+            False, f"the residual ‖y − Θ w‖ is {error:.0e} of ‖y‖: add corrections, w ← w + Θ₃₂⁻¹ (y − Θ w)."
+        )
     if not error < 1e-10:
         return Verdict(False, f"the residual is {error:.0e}, float32's: compute y − Θ w in float64, correct, repeat.")
     return Verdict(True, "a residual below 1e-10 from a factorization of half the size.")
