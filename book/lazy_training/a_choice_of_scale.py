@@ -289,14 +289,14 @@ assert all(abs(fit.exponent - law) < 0.03 for fit, law in zip(fits, (-1, -2, -1)
 # </details>
 
 # %% mystnb={"image": {"alt": "Output gap against alpha on logarithmic axes. The centred network falls with slope minus one. The doubled network starts slightly below it at alpha 1 and falls with slope minus two, to a thousandth of it at alpha 1000."}, "figure": {"caption": "Output gap of the centred network and of one started by the doubling trick, 64 tanh units each, k = 10; mean and standard error of three seeds.", "name": "fig-a-choice-of-scale-doubling"}}
-half = ntk.draw(ntk.mlp(32, 1, 1, ntk.tanh), keys, (5,))
-(w, a), shape = jax.tree.flatten(half)
+(w, a), shape = jax.tree.flatten(ntk.draw(ntk.mlp(32, 1, 1, ntk.tanh), keys, (5,)))
 twins = shape.unflatten([jnp.concatenate([w, w], 2), jnp.concatenate([a, -a], 1)])
+show = lambda fit: f"{fit.exponent:.3f} ± {fit.standard_error:.3f}"
 doubled, (fig, ax) = race(net.apply, twins, x20, y[:, :20]), plt.subplots()
 for name, run, law in (("centred", wide, -1), ("doubled", doubled, -2)):
     fit = ntk.plotting.scaling(ax, alphas, run.gap[:, :, 1], theory=law, label=name)
     apart = ntk.power_law(alphas, run.apart[:, :, 1])
-    print(f"{name}: slopes gap {fit.exponent:.3f}, parameters {apart.exponent:.3f}")
+    print(f"{name}: slope of the gap {show(fit)}, of the parameters {show(apart)}")
     assert abs(fit.exponent - law) < 0.03 and abs(apart.exponent + 2) < 0.03
 ax.set(xlabel="α", ylabel="output gap"), ax.legend()
 plt.show()
@@ -318,9 +318,9 @@ races = {"64 tanh units": (net.apply, params0, x20, y[:, :20], wide),
          "3 tanh units": (tiny.apply, tiny0, x, y, race(tiny.apply, tiny0, x, y)),
          "oscillator": (wave, starts, t, y_wave, waves)}
 for name, (*_, run) in races.items():
-    slopes = [ntk.power_law(alphas[2:], d[:, 2:, 1]).exponent for d in run[:3]]
-    print(f"{name:14}", *(f"{slope:.3f}" for slope in slopes))
-    assert max(abs(s - law) for s, law in zip(slopes, (-1, -2, -1))) < 0.03
+    slopes = [ntk.power_law(alphas[2:], d[:, 2:, 1]) for d in run[:3]]
+    print(f"{name:14}", *map(show, slopes), sep="  ")
+    assert max(abs(s.exponent - law) for s, law in zip(slopes, (-1, -2, -1))) < 0.03
 
 # %% [markdown]
 # The exponents are the same, and the sizes differ. Is $\kappa$ what orders them? We compute it for each model at
@@ -387,13 +387,13 @@ def kappas(m, key):  # 1/√m and 1/m with signs, 1/√m with Gaussian output we
 
 # %% mystnb={"image": {"alt": "Kappa against width on logarithmic axes. With one over root m and signs it falls with slope about minus one half along the dashed line, with Gaussian output weights less steeply; with one over m it is constant."}, "figure": {"caption": "Relative scale at initialization, 20 examples, mean and standard error of three seeds.", "name": "fig-a-choice-of-scale-width"}}
 widths = jnp.array([32.0, 64, 128, 256, 512])
-found = jax.jit(kappas)(widths, keys[:, None])
-fig, ax = plt.subplots(figsize=(5.6, 3.2))
+found, (fig, ax) = jax.jit(kappas)(widths, keys[:, None]), plt.subplots()
 names = ("1/√m, signs", "1/m, signs", "1/√m, Gaussian")
 fits = [ntk.plotting.scaling(ax, widths, column, theory=law, label=name)
         for column, name, law in zip(jnp.moveaxis(found, 2, 0), names, (-0.5, 0, None))]
 ntk.plotting.widths_axis(ax, widths.astype(int), "relative scale κ")
 plt.show()
+print(*(f"{name}: slope {show(fit)}" for name, fit in zip(names, fits)), sep="\n")
 assert abs(fits[0].exponent + 0.5) < 0.1 and abs(fits[1].exponent) < 0.1
 
 # %% [markdown]

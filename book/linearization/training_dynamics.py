@@ -345,6 +345,7 @@ for name, w, gaps, theory in (("tanh, depth 1", widths, gap, -1),
                               ("tanh, depth 2", widths2, gap2, -1),
                               ("ReLU, depth 1", widths, gap_relu, -0.75)):
     fit = ntk.plotting.scaling(plt.gca(), w, gaps, theory=theory, label=name)
+    print(f"gap, {name}: slope {fit.exponent:.2f} ± {fit.standard_error:.2f}")
     assert abs(fit.exponent - theory) < 0.2  # leading order only, at finite widths
 ntk.plotting.widths_axis(plt.gca(), widths, "gap on test images", ylim=(1e-4, None))
 plt.show()
@@ -370,6 +371,7 @@ for name, theory, values in (("function", 0, moved2), ("readout", -0.5, readout)
                              ("first layer", -0.5, first), ("middle layer", -1, middle),
                              ("all layers", -1, change2.total)):
     fit = ntk.plotting.scaling(plt.gca(), widths2, values, theory=theory, label=name)
+    print(f"depth 2, {name}: slope {fit.exponent:.2f} ± {fit.standard_error:.2f}")
     assert abs(fit.exponent - theory) < 0.1  # 2.5 or more standard errors, 16 seeds
 ntk.plotting.widths_axis(plt.gca(), widths2, "change", ylim=(None, 900))
 plt.show()
