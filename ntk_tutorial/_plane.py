@@ -82,6 +82,8 @@ def checked(
         raise ValueError(f"a plane needs at least two rows and two columns, got {shape}")
     numbers = {case: {name: _table(f"{case}, {name}", v, shape) for name, v in t.items()} for case, t in tables.items()}
     _common({case: tuple(table) for case, table in numbers.items()}, "quantities")
+    if not next(iter(numbers.values())):
+        raise ValueError("there is no quantity to colour the plane by: give at least one")
     if len(start) != 2 or not all(0 <= i < size for i, size in zip(start, shape, strict=True)):
         raise ValueError(f"start={tuple(start)} must be a row and a column, below {shape}")
     if len(lines) > MAX_LINES:
@@ -146,8 +148,10 @@ def measured(value: float, error: float | None) -> str:
 
     The error has two digits if the first is 1 or 2, else one, as is usual.
     """
-    if error is None or not math.isfinite(value) or not math.isfinite(error) or error <= 0:
-        return short(value).replace(",", "") + ("~0" if error == 0 else "")
+    if error is None or not math.isfinite(value) or not math.isfinite(error):
+        return short(value).replace(",", "")
+    if error == 0:
+        return f"{short(value)}~0".replace(",", "")
     value, error = value * (1 + TIE), error * (1 + TIE)
     size = math.floor(math.log10(error))
     places = (1 if error < 3 * 10**size else 0) - size
