@@ -220,7 +220,7 @@ def _svg(plane: Plane, known) -> str:
     return (
         f'<svg viewBox="0 0 {LEFT + ACROSS + RIGHT} {bottom + BELOW}" fill="currentColor" role="img" '
         f'aria-label="Plane of cells, {html.escape(plane.row)} upwards">'
-        f'<svg x="{LEFT}" y="{TOP}" width="{ACROSS}" height="{ROW * rows}">{"".join(inside)}</svg>'
+        f'<svg aria-hidden="true" x="{LEFT}" y="{TOP}" width="{ACROSS}" height="{ROW * rows}">{"".join(inside)}</svg>'
         f'<g transform="translate({LEFT} {TOP})">{marks}</g>{"".join(outside)}</svg>'
     )
 

@@ -236,8 +236,8 @@ ntk.interactive.explorer(ntk.regimes.tables(plane), {"m": widths},
 #
 # - *Kernel change.* Go up the solid line, $\alpha = 1$: from feature to lazy, since wider networks change less. Now take
 #   $\sqrt m\,\alpha$ for the horizontal axis: the same step up a column leaves the feature side as it is, from $m = 32$ on.
-# - *Test error.* On digits, single networks of width 256 err least on the lazy side. Those of width 16 err most there, on
-#   both data sets. On MNIST wide networks are about equally good everywhere.
+# - *Test error.* On digits, single networks of width 256 err least on the lazy side. ReLU networks of width 16 err most there,
+#   on both data sets. On MNIST, wide networks are about equally good everywhere.
 # - *The ensemble* gains most where narrow networks are lazy: ReLU on digits, $m = 16$, $\sqrt m\,\alpha = 1000$.
 #
 # Collapse asks for more than one level. So we compare, at each $\tilde\alpha$, the largest and the smallest mean change
