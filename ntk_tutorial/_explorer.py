@@ -17,16 +17,16 @@ DASHES, SIGNS = ("6 4", "", "2 4", "9 3 2 3"), ("╌╌", "━━", "┈┈", "�
 
 STYLE = """
 .ntk-explorer{max-width:760px;margin:auto;position:relative}.ntk-explorer [hidden]{display:none!important}
-.ntk-explorer p{margin:.3em 0}.ntk-explorer .ntk-plane p{text-align:center}
+.ntk-explorer p{margin:.3em 0;text-align:inherit}.ntk-explorer .ntk-plane p{text-align:center}
 .ntk-explorer .ntk-choices,.ntk-explorer .ntk-both{display:flex;flex-wrap:wrap;gap:.3em 1.5em;align-items:center}
 .ntk-explorer .ntk-choices{justify-content:center;margin-bottom:.6em}
-.ntk-explorer .ntk-plane{flex:3 1 300px;min-width:0}.ntk-explorer .ntk-numbers{flex:2 1 270px;min-width:0}
+.ntk-explorer .ntk-plane{flex:3 1 300px;min-width:0}.ntk-explorer .ntk-numbers{flex:2 1 270px;min-width:0;text-align:left}
 .ntk-explorer select{min-height:44px;font:inherit;color:inherit;background:none;border:1px solid;border-radius:4px}
 .ntk-explorer option{color:#000;background:#fff}
 .ntk-explorer svg{display:block;width:100%;height:auto;font:13px sans-serif;color:inherit;touch-action:pan-y}
 .ntk-explorer svg[tabindex]{cursor:crosshair}
-.ntk-explorer svg:focus-visible,.ntk-explorer select:focus-visible{outline:3px solid;outline-offset:2px}
-.ntk-explorer .ntk-row{display:flex;gap:.5em;align-items:center;min-height:40px;line-height:1.2}
+.ntk-explorer svg:focus-visible,.ntk-explorer select:focus-visible{outline:3px solid;outline-offset:-3px}
+.ntk-explorer .ntk-row{display:flex;gap:.5em;align-items:center;min-height:40px;font-size:.92em;line-height:1.2}
 .ntk-explorer .ntk-row b{margin-left:auto;font-weight:inherit;white-space:nowrap}
 .ntk-explorer .ntk-row:has(:checked),.ntk-explorer .ntk-where{font-weight:bold}
 .ntk-explorer .ntk-bar{height:.8em}.ntk-explorer .ntk-ends{display:flex;justify-content:space-between}

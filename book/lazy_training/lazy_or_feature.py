@@ -229,7 +229,7 @@ plt.show()
 ntk.interactive.explorer(ntk.regimes.tables(plane), {"m": widths},
     {"α": scales / roots[:, None], "√m α": scales}, start=(2, 8),
     lines={"crossover": borders, "α = 1": 1, "√m α = 1": 1 / roots},
-    alt="Plane of width and output scale, coloured by a quantity that you choose")
+    alt="Plane of width and scale, coloured by what you choose")
 
 # %% [markdown]
 # **What to look for.**
