@@ -20,7 +20,8 @@ STYLE = """
 .ntk-explorer p{margin:.3em 0;text-align:inherit}.ntk-explorer .ntk-plane p{text-align:center}
 .ntk-explorer .ntk-choices,.ntk-explorer .ntk-both{display:flex;flex-wrap:wrap;gap:.3em 1.5em;align-items:center}
 .ntk-explorer .ntk-choices{justify-content:center;margin-bottom:.6em}
-.ntk-explorer .ntk-plane{flex:3 1 300px;min-width:0}.ntk-explorer .ntk-numbers{flex:2 1 270px;min-width:0;text-align:left}
+.ntk-explorer .ntk-plane{flex:3 1 300px;min-width:0}
+.ntk-explorer .ntk-numbers{flex:2 1 270px;min-width:0;text-align:left}
 .ntk-explorer select{min-height:44px;font:inherit;color:inherit;background:none;border:1px solid;border-radius:4px}
 .ntk-explorer option{color:#000;background:#fff}
 .ntk-explorer svg{display:block;width:100%;height:auto;font:13px sans-serif;color:inherit;touch-action:pan-y}
