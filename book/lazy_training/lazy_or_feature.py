@@ -790,7 +790,7 @@ ntk.exercises.lazy_or_feature.check_kinks((p, q))
 # <details class="teachers"><summary>For teachers</summary>
 #
 # *Plan for 50 minutes.* The left half of {numref}`fig-lazy-or-feature-surprise` and a vote on which combination makes one curve (5); the
-# chain on the board (10); the race argument (10); the slider, dragged by the class (5); $t_1$ (10); exponents against depth (10).
+# chain on the board (10); the race argument (10); the plane and the slider, moved by the class (5); $t_1$ (10); exponents against depth (10).
 #
 # *Plan for 90 minutes.* As above, then the lazy side with exercise 5 in pairs (20), the two limits (10), exercises 1 and
 # 4 (10).
