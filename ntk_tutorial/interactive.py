@@ -1,6 +1,6 @@
-"""Pictures that move under the reader's hand: frames drawn beforehand, one shown at a time, no kernel needed.
+"""Pictures that move under the reader's hand: drawn beforehand, so that no kernel is needed.
 
-With `plotting.py`, the only file that draws.
+With `plotting.py`, and `_svg.py`, `_plane.py` and `_explorer.py` behind it, the only file that draws.
 """
 
 from __future__ import annotations
@@ -12,25 +12,17 @@ import io
 import itertools
 import json
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.transforms import Transform
+from PIL import Image
+
+from . import _explorer, _plane, _svg, plotting
 
 MAX_BYTES = 300_000  # a chapter's notebook weighs under 500,000
-WIDTH, MARGIN, LINE = 330, (52, 10, 8, 40), 17  # of a panel: its width, what is left free left, right, above, below
-UNITS = 1000  # a curve's coordinates are whole numbers, from 0 to this along the horizontal axis
-TIE = 1e-3  # of a unit: coordinates half-way between two, but for rounding errors, all go to the same side
-DASHES = {"--": "6 4", ":": "2 3", "-.": "6 3 2 3"}
-SUPERSCRIPT = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
 STYLE = """
 .ntk-slider{max-width:720px;margin:auto}.ntk-slider [hidden]{display:none!important}
@@ -61,7 +53,16 @@ SCRIPT = """
 
 
 @dataclass(frozen=True, repr=False)
-class Slider:
+class _Picture:
+    html: str
+    png: bytes
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return {"text/html": self.html, "image/png": base64.b64encode(self.png).decode(), "text/plain": repr(self)}
+
+
+@dataclass(frozen=True, repr=False)
+class Slider(_Picture):
     """What `slider` returns; a notebook shows it.
 
     Attributes:
@@ -70,15 +71,26 @@ class Slider:
         labels: of each control, the labels of its positions.
     """
 
-    html: str
-    png: bytes
     labels: dict[str, tuple[str, ...]]
 
     def __repr__(self) -> str:
         return "Slider(" + ", ".join(f"{name}: {', '.join(labels)}" for name, labels in self.labels.items()) + ")"
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        return {"text/html": self.html, "image/png": base64.b64encode(self.png).decode(), "text/plain": repr(self)}
+
+@dataclass(frozen=True, repr=False)
+class Explorer(_Picture):
+    """What `explorer` returns; a notebook shows it.
+
+    Attributes:
+        html: the picture with its controls; complete in itself, without a request to anywhere.
+        png: the plane at the start as matplotlib draws it, for viewers that show no HTML.
+        quantities: what the reader may choose to colour.
+    """
+
+    quantities: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Explorer({'; '.join(self.quantities)})"
 
 
 def slider(
@@ -111,21 +123,9 @@ def slider(
             something else than the above, or if all frames together weigh more than 300 kB.
     """
     labels = {str(name): tuple(map(str, values)) for name, values in controls.items()}
-    for name, values in labels.items():
-        if len(values) < 2 or len(set(values)) < len(values):
-            raise ValueError(f"control {name!r} needs at least two positions with different labels, got {values}")
-    shape = tuple(map(len, labels.values()))
-    if not shape or panels < 1:
-        raise ValueError(f"give at least one control and one panel, got {len(shape)} and {panels}")
-    start = (0,) * len(shape) if start is None else tuple(start)
-    if len(start) != len(shape) or not all(0 <= i < size for i, size in zip(start, shape, strict=True)):
-        raise ValueError(f"start={start} must hold an index for each control, below {shape}")
-    count = math.prod(shape)
-    if notes is not None and len(notes) != count:
-        raise ValueError(f"there are {count} frames and {len(notes)} notes: give one a frame, or none")
-    if not alt.strip():
-        raise ValueError("alt is empty: say what the picture shows, for one who cannot see it")
-
+    start = (0,) * len(labels) if start is None else tuple(start)
+    _check_slider(labels, start, notes, panels)
+    _check_alt(alt)
     figure = Figure(layout="constrained")
 
     def drawn(indices):
@@ -135,31 +135,125 @@ def slider(
         return axes
 
     frames = []
-    for k, indices in enumerate(itertools.product(*map(range, shape))):
+    for k, indices in enumerate(itertools.product(*(range(len(values)) for values in labels.values()))):
         chosen = ", ".join(f"{name} = {values[i]}" for (name, values), i in zip(labels.items(), indices, strict=True))
-        text = chosen + (f": {notes[k]}" if notes else "")
-        pictures = "".join(_panel(ax) for ax in drawn(indices))
-        frames.append(
-            f'<div class="ntk-frame"{"" if indices == start else " hidden"}>'
-            f'<div class="ntk-panels" role="img" aria-label="{html.escape(chosen)}">{pictures}</div>'
-            f"<p>{html.escape(text)}</p></div>"
-        )
+        pictures = "".join(map(_svg.panel, drawn(indices)))
+        frames.append(_frame(chosen, f": {notes[k]}" if notes else "", pictures, hidden=indices != start))
     drawn(start)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=matplotlib.rcParams["figure.dpi"], metadata={"Software": None})
-    body = _page(labels, start, alt, frames)
-    if len(body.encode()) > MAX_BYTES:
-        raise ValueError(
-            f"{count} frames weigh {len(body.encode()):,} bytes, at most {MAX_BYTES:,} are allowed: take fewer frames, "
-            f"curves or points"
-        )
-    return Slider(body, png.getvalue(), labels)
+    body = _slider_page(labels, start, alt, frames)
+    _check_weight(body, f"{len(frames)} frames", "frames, curves or points")
+    return Slider(body, _png(figure), labels)
 
 
-def _page(labels, start, alt, frames) -> str:
+def explorer(
+    tables: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, Sequence[Any]],
+    columns: Mapping[str, Any],
+    *,
+    alt: str,
+    lines: Mapping[str, Any] | None = None,
+    start: Sequence[int] = (0, 0),
+) -> Explorer:
+    """A plane of coloured cells that shows the numbers of the one pointed at, by mouse, finger or arrow keys.
+
+    The reader chooses which quantity is coloured, and which case and horizontal axis are shown where there are several.
+    The picture needs neither a kernel nor a network, and is the same wherever it is drawn. Without JavaScript it shows
+    the first quantity of the first case, and the numbers of the cell at the start.
+
+    Args:
+        tables: of each case, such as a data set, its quantities by name: values (rows, columns), or a pair of values
+            and their standard errors such as an `Estimate`. NaN is an empty cell. Colours are logarithmic where the
+            largest value is more than five times the smallest.
+        rows: the vertical variable by name, such as {"m": (16, 64, 256)}, from below; rows are equally high.
+        columns: horizontal variables by name: a positive value for each column, or (rows, columns) where they depend on
+            the row. The axes are logarithmic.
+        alt: what the picture shows, for one who cannot see it.
+        lines: up to four lines across the plane by name: for each row the value of the first horizontal variable, or
+            (cases, rows), or one number for all.
+        start: row and column of the cell shown first.
+
+    Raises:
+        ValueError: if shapes do not fit, cases have different quantities, places are not positive and increasing, or
+            all together weighs more than 300 kB.
+    """
+    plane = _plane.checked(tables, rows, columns, lines or {}, start)
+    _check_alt(alt)
+    known = _explorer.data(plane)
+    name = _name(known, plane.quantities, list(plane.lines), alt)
+    body, script = _explorer.body(plane, known, name), _explorer.script(known, name)
+    body = _page("explorer", name, alt, _explorer.STYLE, body, script)
+    _check_weight(body, "the numbers", "cases, quantities or cells")
+    return Explorer(body, _plane_png(plane), plane.quantities)
+
+
+def _plane_png(plane: _plane.Plane) -> bytes:
+    """The plane at its start."""
+    (quantity, (values, _)), *_ = next(iter(plane.tables.values())).items()
+    axis, at = next(iter(plane.at.items()))
+    figure = Figure(layout="constrained")
+    plotting.plane(
+        figure.subplots(), plane.rows, _plane.edges(at), values, _plane.crossings(plane, axis, 0),
+        norm="log" if _plane.is_logarithmic(values) else "linear", label=quantity,
+    ).set(xlabel=axis, ylabel=plane.row)  # fmt: skip
+    return _png(figure)
+
+
+def _check_slider(labels, start, notes, panels) -> None:
+    for name, values in labels.items():
+        if len(values) < 2 or len(set(values)) < len(values):
+            raise ValueError(f"control {name!r} needs at least two positions with different labels, got {values}")
+    shape = tuple(map(len, labels.values()))
+    if not shape or panels < 1:
+        raise ValueError(f"give at least one control and one panel, got {len(shape)} and {panels}")
+    if len(start) != len(shape) or not all(0 <= i < size for i, size in zip(start, shape, strict=True)):
+        raise ValueError(f"start={start} must hold an index for each control, below {shape}")
+    if notes is not None and len(notes) != math.prod(shape):
+        raise ValueError(f"there are {math.prod(shape)} frames and {len(notes)} notes: give one a frame, or none")
+
+
+def _check_alt(alt: str) -> None:
+    if not alt.strip():
+        raise ValueError("alt is empty: say what the picture shows, for one who cannot see it")
+
+
+def _check_weight(body: str, what: str, fewer: str) -> None:
+    weight = len(body.encode())
+    if weight > MAX_BYTES:
+        raise ValueError(f"{what} weigh {weight:,} bytes, at most {MAX_BYTES:,} are allowed: take fewer {fewer}")
+
+
+def _frame(chosen: str, note: str, pictures: str, *, hidden: bool) -> str:
+    return (
+        f'<div class="ntk-frame"{" hidden" if hidden else ""}>'
+        f'<div class="ntk-panels" role="img" aria-label="{html.escape(chosen)}">{pictures}</div>'
+        f"<p>{html.escape(chosen + note)}</p></div>"
+    )
+
+
+def _png(figure: Figure) -> bytes:
+    """Without transparency, which would weigh an eighth more."""
+    drawn, png = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=matplotlib.rcParams["figure.dpi"])
+    Image.open(drawn).convert("RGB").save(png, format="png", optimize=True)
+    return png.getvalue()
+
+
+def _name(*content: Any) -> str:
+    """An id that the content alone decides."""
+    return "ntk-" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _page(kind: str, name: str, alt: str, style: str, body: str, script: str) -> str:
+    """A picture that is complete in itself."""
+    return (
+        f'<div class="ntk-{kind}" id="{name}" role="group" aria-label="{html.escape(alt)}"><style>{style}</style>\n'
+        f"{body}\n<script>{script}</script></div>"
+    )
+
+
+def _slider_page(labels, start, alt, frames) -> str:
     """All frames, with controls that stay hidden unless the script runs."""
-    content = json.dumps([labels, start, alt, frames], sort_keys=True)
-    name = "ntk-" + hashlib.sha256(content.encode()).hexdigest()[:12]
+    name = _name(labels, start, alt, frames)
     rows = "".join(
         f'<div class="ntk-control" hidden><label for="{name}-{k}">{html.escape(control)}</label>'
         f'<input type="range" id="{name}-{k}" min="0" max="{len(values) - 1}" step="1" value="{i}" autocomplete="off" '
@@ -167,149 +261,4 @@ def _page(labels, start, alt, frames) -> str:
         f'<output for="{name}-{k}">{html.escape(values[i])}</output></div>'
         for k, ((control, values), i) in enumerate(zip(labels.items(), start, strict=True))
     )
-    return (
-        f'<div class="ntk-slider" id="{name}" role="group" aria-label="{html.escape(alt)}"><style>{STYLE}</style>\n'
-        f"{rows}\n" + "\n".join(frames) + f"\n<script>{SCRIPT.replace('ID', name)}</script></div>"
-    )
-
-
-def _panel(ax: Axes) -> str:
-    """One Axes as SVG."""
-    for kind in ("images", "patches", "texts", "tables", "artists"):
-        if len(getattr(ax, kind)):
-            raise ValueError(f"a frame holds {kind}, which are not supported: draw curves, bands and error bars")
-    legend = ax.get_legend()
-    entries = [] if legend is None else list(zip(legend.legend_handles, legend.get_texts(), strict=True))
-    left, right, above, below = MARGIN
-    heading = [f'<tspan font-weight="bold">{_text(ax.get_title())}</tspan>'] if ax.get_title() else []
-    heading += [_legend_entry(handle, text.get_text()) for handle, text in entries]
-    top, width = above + LINE * len(heading), WIDTH - left - right
-    height = round(width * (ax.get_box_aspect() or 0.75))
-    bottom, units_high = top + height, round(UNITS * height / width)
-    out = [f'<text x="{left}" y="{above + LINE * (i + 0.6):g}">{line}</text>' for i, line in enumerate(heading)]
-    out.append(
-        f'<svg x="{left}" y="{top}" width="{width}" height="{height}" viewBox="0 0 {UNITS} {units_high}" '
-        'stroke-linejoin="round">'
-    )
-    x_ticks, y_ticks = _ticks(ax, "x", UNITS), _ticks(ax, "y", -units_high)
-    grid = [f"M{x},0V{units_high}" for x, _ in x_ticks] + [f"M0,{y}H{UNITS}" for y, _ in y_ticks]
-    out.append(f'<path d="{"".join(grid)}" stroke="currentColor" stroke-opacity=".13" stroke-width="3"/>')
-    marks = [
-        *(_collection(ax, c, units_high) for c in ax.collections),
-        *(_line(ax, line, units_high) for line in ax.lines),
-    ]
-    if not marks:
-        raise ValueError("a frame is empty: draw(axes, ...) must draw curves into the axes it is given")
-    order = np.argsort([artist.get_zorder() for artist in (*ax.collections, *ax.lines)], kind="stable")
-    out += [marks[i] for i in order]
-    out.append(f'</svg><path d="M{left},{top}V{bottom}H{left + width}" fill="none" stroke="currentColor"/>')
-    scale = width / UNITS
-    for x, label in x_ticks:
-        out.append(f'<text x="{left + x * scale:.0f}" y="{bottom + 15}" text-anchor="middle">{_text(label)}</text>')
-    for y, label in y_ticks:
-        out.append(f'<text x="{left - 5}" y="{top + y * scale + 4:.0f}" text-anchor="end">{_text(label)}</text>')
-    out.append(
-        f'<text x="{left + width / 2:g}" y="{bottom + 33}" text-anchor="middle">{_text(ax.get_xlabel())}</text>'
-        f'<text transform="translate(13 {top + height / 2:g}) rotate(-90)" text-anchor="middle">'
-        f"{_text(ax.get_ylabel())}</text>"
-    )
-    return f'<svg aria-hidden="true" viewBox="0 0 {WIDTH} {bottom + below}" fill="currentColor">{"".join(out)}</svg>'
-
-
-def _text(label: str) -> str:
-    """A label without TeX: powers of ten, as a logarithmic axis writes them, in unicode."""
-    power = re.fullmatch(r"\$\\mathdefault\{(-|−)?10\^\{(.+?)\}\}\$", label)
-    if power:
-        label = f"{power[1] or ''}10{power[2].translate(SUPERSCRIPT)}"
-    if "$" in label:
-        raise ValueError(f"the label {label!r} holds a formula: write it in unicode, such as 'rate λ / n'")
-    return html.escape(label)
-
-
-def _legend_entry(handle, label: str) -> str:
-    lines = [part for part in (*getattr(handle, "get_children", list)(), handle) if hasattr(part, "get_linestyle")]
-    color = _color(lines[0].get_color() if hasattr(lines[0], "get_color") else lines[0].get_facecolor()[0])
-    sign = {"--": "╌╌", ":": "┈┈", "None": "●"}.get(str(lines[0].get_linestyle()), "━━")
-    return f'<tspan fill="{color}">{sign}</tspan> {_text(label)}'
-
-
-def _color(color) -> str:
-    """Black is the colour of the text around, which is light where the page is dark."""
-    name = to_hex(color)
-    return "currentColor" if name == "#000000" else name
-
-
-def _ticks(ax: Axes, which: str, units: int) -> list[tuple[int, str]]:
-    """Places and labels of an axis's ticks; vertical axes, with negative units, count from above."""
-    axis = getattr(ax, f"{which}axis")
-    labels, places = [tick.get_text() for tick in axis.get_majorticklabels()], axis.get_majorticklocs()
-    low, high = axis.get_view_interval()
-    low, high = min(low, high), max(low, high)
-    margin = 1e-9 * (high - low)
-    along = axis.get_transform().transform(np.asarray(places, float))
-    ends = axis.get_transform().transform(np.asarray(axis.get_view_interval(), float))
-    share = (along - ends[0]) / (ends[1] - ends[0])
-    seen = [low - margin <= place <= high + margin for place in places]
-    return [(int(_whole(s * units if units > 0 else (s - 1) * units)), t)
-            for s, t, visible in zip(share, labels, seen, strict=True) if visible]  # fmt: skip
-
-
-def _whole(value):
-    return np.floor(value + 0.5 + TIE).astype(int)
-
-
-def _points(ax: Axes, transform: Transform, xy, units_high: int):
-    """Data as whole units from the upper left; None where a value is not finite; far outside, cut off."""
-    with np.errstate(all="ignore"):
-        share = (transform + ax.transAxes.inverted()).transform(np.ma.filled(np.ma.asarray(xy, float), np.nan))
-        units = np.clip(np.stack([share[:, 0], 1 - share[:, 1]], 1), -99, 99) * (UNITS, units_high)
-    return [tuple(_whole(p)) if np.isfinite(p).all() else None for p in units]
-
-
-def _path(points) -> str:
-    """SVG's path through points, interrupted at None; a point that repeats the one before it is left out."""
-    parts, before = [], None
-    for point in points:
-        if point is not None and point != before:
-            parts.append(f"{'M' if before is None else ' '}{point[0]},{point[1]}")
-        before = point
-    return "".join(parts)
-
-
-def _line(ax: Axes, line, units_high: int) -> str:
-    points = _points(ax, line.get_transform(), line.get_xydata(), units_high)
-    if not any(points):
-        raise ValueError(f"a curve of a frame has no finite value among its {len(points)}")
-    scale = UNITS / (WIDTH - sum(MARGIN[:2]))
-    opacity = "" if line.get_alpha() is None else f' opacity="{line.get_alpha():g}"'
-    common, out = f'fill="none" stroke="{_color(line.get_color())}"{opacity}', ""
-    style, marker = line.get_linestyle(), line.get_marker()
-    if str(style) not in ("None", "", " "):
-        dash = f' stroke-dasharray="{_dashes(style, scale)}"' if style in DASHES else ""
-        width = f"{line.get_linewidth() * scale:.0f}"
-        out += f'<path d="{_path(points)}" {common} stroke-width="{width}"{dash}/>'
-    if str(marker) not in ("None", "", " "):
-        if marker not in ("o", "."):
-            raise ValueError(f"a frame has markers {marker!r}: only 'o' and '.' are supported")
-        size = line.get_markersize() * (1.3 if marker == "o" else 0.7) * scale
-        dots = "".join(f"M{x},{y}h0" for x, y in dict.fromkeys(p for p in points if p))
-        color = f'fill="none" stroke="{_color(line.get_markerfacecolor())}"{opacity}'
-        out += f'<path d="{dots}" {color} stroke-width="{size:.0f}" stroke-linecap="round"/>'
-    return out
-
-
-def _dashes(style: str, scale: float) -> str:
-    return " ".join(f"{float(length) * scale:.0f}" for length in DASHES[style].split())
-
-
-def _collection(ax: Axes, collection, units_high: int) -> str:
-    filled = isinstance(collection, PolyCollection)
-    if not filled and not isinstance(collection, LineCollection):
-        raise ValueError(f"a frame holds a {type(collection).__name__}: draw curves, bands and error bars")
-    paths = [_path(_points(ax, collection.get_transform(), p.vertices, units_high)) for p in collection.get_paths()]
-    opacity = "" if collection.get_alpha() is None else f' opacity="{collection.get_alpha():g}"'
-    if filled:
-        return f'<path d="{"".join(paths)}" fill="{_color(collection.get_facecolor()[0])}"{opacity}/>'
-    width = collection.get_linewidths()[0] * UNITS / (WIDTH - sum(MARGIN[:2]))
-    color = _color(collection.get_color()[0])
-    return f'<path d="{"".join(paths)}" fill="none" stroke="{color}"{opacity} stroke-width="{width:.0f}"/>'
+    return _page("slider", name, alt, STYLE, "\n".join([rows, *frames]), SCRIPT.replace("ID", name))

@@ -66,26 +66,28 @@ def measured(ax: Axes, x, samples, *, label: str = "", color=None, fmt: str = "o
     ax.set(xscale="log", yscale="log")
 
 
-def scale_plane(ax: Axes, widths, scales, change, *, border: float) -> None:
-    """The plane of output scale α and width m: dots coloured by the change (len(widths), len(scales)) of the kernel.
-
-    Dashed: √m α = border; solid: α = 1, the NTK limit; dotted: √m α = 1, the mean-field limit.
+def plane(ax: Axes, rows, edges, values, lines, *, label: str, norm: str = "log") -> Axes:
+    """Cells coloured by values (rows, columns), rows upwards and equally high, over a logarithmic horizontal axis.
 
     Args:
-        scales: values of √m α.
+        rows: their labels.
+        edges: left and right borders of the cells, (rows, columns + 1), which may differ from row to row.
+        lines: of each line by name, where it crosses the rows; dashed, solid, dotted, dash-dotted.
+        label: of the colours.
     """
-    m, scales = np.asarray(widths, float), np.asarray(scales, float)
-    alpha = scales / m[:, None] ** 0.5
-    dots = ax.scatter(
-        alpha, m[:, None] + 0 * alpha, c=np.asarray(change), norm="log", s=40, marker="s", cmap="viridis_r"
-    )
-    ax.figure.colorbar(dots, ax=ax, label="kernel change")
-    ends = np.asarray([0.9 * m[0], 1.2 * m[-1]])
-    ax.plot(border * ends**-0.5, ends, **THEORY)
-    ax.plot([1, 1], ends, "k-", ends**-0.5, ends, "k:", linewidth=1.2)
-    ax.set(xscale="log", yscale="log", xlabel="output scale α", ylabel="width m")
-    ax.set_yticks(m, [f"{width:g}" for width in m])
-    ax.yaxis.set_minor_locator(NullLocator())
+    values, middle = np.asarray(values, float), np.arange(len(rows))
+    limits = {"vmin": np.nanmin(values), "vmax": np.nanmax(values)}
+    for i, (places, row) in enumerate(zip(np.asarray(edges, float), values, strict=True)):
+        mesh = ax.pcolormesh(places, [i - 0.5, i + 0.5], row[None], norm=norm, cmap="viridis_r", **limits)
+    ax.figure.colorbar(mesh, ax=ax, label=label)
+    for style, (name, places) in zip(("--", "-", ":", "-."), lines.items(), strict=False):
+        ax.plot(places, middle, style, color="black", linewidth=1.4, label=name)
+    if lines:
+        ax.figure.legend(loc="outside upper center", ncols=len(lines), fontsize=9)
+    ax.set(xscale="log")
+    ax.set_yticks(middle, rows)
+    ax.grid(False)
+    return ax
 
 
 def growth(ax: Axes, sizes, values, labels, *, theory=None, xlabel: str = "", ylabel: str = "") -> None:

@@ -214,7 +214,9 @@ def _crossing(y, x, level):
     return np.exp(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))
 
 
-def tabulate(runs: Results, value: str, axes: Sequence[str] = ("width", "scaled_alpha")) -> Estimate:
+def tabulate(
+    runs: Results, value: str, axes: Sequence[str] = ("width", "scaled_alpha"), *, geometric: bool = False
+) -> Estimate:
     """A value of `crossover` over widths and α̃, or other axes, two arrays of that shape: estimate and standard error.
 
     For a value with one number a network, its mean over the networks that reached the margin. For one that belongs to
@@ -222,6 +224,7 @@ def tabulate(runs: Results, value: str, axes: Sequence[str] = ("width", "scaled_
 
     Args:
         runs: that differ along the axes only, as `load("crossover").select(task=..., activation=...)` gives them.
+        geometric: of one number a network, take the geometric mean; its error is that of the mean logarithm, times it.
 
     Raises:
         KeyError, ValueError: if there is no such value, or `runs` hold more than one run for a point of the axes.
@@ -231,10 +234,31 @@ def tabulate(runs: Results, value: str, axes: Sequence[str] = ("width", "scaled_
         without = np.moveaxis(runs.array(f"{value}_without", *axes), -1, 0)
         return Estimate(jnp.asarray(table), jackknife_error(jnp.asarray(without)))
     table = np.where(runs.array("reached", *axes) == 1, table, np.nan)
-    number = np.sum(~np.isnan(table), axis=-1)
-    return Estimate(
-        jnp.asarray(np.nanmean(table, axis=-1)), jnp.asarray(np.nanstd(table, axis=-1, ddof=1) / number**0.5)
-    )
+    table, number = np.log(table) if geometric else table, np.sum(~np.isnan(table), axis=-1)
+    mean, error = np.nanmean(table, axis=-1), np.nanstd(table, axis=-1, ddof=1) / number**0.5
+    return Estimate(*map(jnp.asarray, (np.exp(mean), np.exp(mean) * error) if geometric else (mean, error)))
+
+
+def tables(runs: Results) -> dict[str, dict[str, Estimate | Array]]:
+    """What `crossover` found over widths and α̃, for each task and activation: the tables of `interactive.explorer`.
+
+    Returns:
+        Of each case, such as "digits, relu", each quantity by its name in words, as `tabulate` gives it; of the
+        kernel's change the geometric mean; and how many networks reached the margin.
+    """
+    cases = [(task, activation) for task in runs.axis("task") for activation in runs.axis("activation")]
+    return {f"{t}, {phi}": _quantities(runs.select(task=t, activation=phi)) for t, phi in cases}
+
+
+def _quantities(runs: Results) -> dict[str, Estimate | Array]:
+    reached = runs.array("reached", "width", "scaled_alpha")
+    return {
+        "kernel change ‖ΔΘ‖ / ‖Θ₀‖": tabulate(runs, "kernel_change", geometric=True),
+        "test error, one network": tabulate(runs, "test_error"),
+        "test error, ensemble": tabulate(runs, "ensemble_error"),
+        "fluctuation of F": tabulate(runs, "fluctuation"),
+        f"at the margin, of {reached.shape[-1]} networks": jnp.sum(jnp.asarray(reached), -1),
+    }
 
 
 def _ensemble_error(f: np.ndarray, y: np.ndarray) -> float:

@@ -181,15 +181,16 @@ def test_measured(ax):
     assert ax.get_xscale() == ax.get_yscale() == "log"
 
 
-def test_scale_plane(ax):
-    change = np.asarray([[4.0, 1.0], [2.0, 0.5]])
-    plotting.scale_plane(ax, [16, 64], [1.0, 8.0], change, border=4.0)
-    np.testing.assert_allclose(ax.collections[0].get_offsets(), [[0.25, 16], [2, 16], [0.125, 64], [1, 64]])
-    np.testing.assert_allclose(ax.collections[0].get_array(), change.ravel())
-    border, ntk_limit, mean_field = ax.lines
-    np.testing.assert_allclose(border.get_xdata() * border.get_ydata() ** 0.5, 4.0)
-    np.testing.assert_allclose(ntk_limit.get_xdata(), 1.0)
-    np.testing.assert_allclose(mean_field.get_xdata() * mean_field.get_ydata() ** 0.5, 1.0)
+def test_plane(ax):
+    values, edges = np.asarray([[4.0, np.nan], [2.0, 0.5]]), np.asarray([[1.0, 2.0, 4.0], [0.5, 1.0, 2.0]])
+    plotting.plane(ax, ["16", "64"], edges, values, {"border": [3.0, 1.5]}, label="kernel change")
+    first, second = ax.collections
+    np.testing.assert_allclose(first.get_coordinates()[0], [[1, -0.5], [2, -0.5], [4, -0.5]])
+    np.testing.assert_allclose(second.get_coordinates()[1], [[0.5, 1.5], [1, 1.5], [2, 1.5]])
+    np.testing.assert_allclose(np.ma.filled(first.get_array(), np.nan).ravel(), values[0])
+    assert first.get_clim() == second.get_clim() == (0.5, 4.0)  # one scale of colours for all rows
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[3, 0], [1.5, 1]])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["16", "64"]
 
 
 def test_epochs_and_levels(ax):

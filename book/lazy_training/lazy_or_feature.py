@@ -208,21 +208,37 @@ for (case, star), fit in zip(stars.items(), fits.values()):
           f"{whole.exponent:.2f} from 16 on; √m α* = {16 * star[:, -1].mean():.1f}")
 assert all(abs(fit.exponent + 0.5) < 0.1 for fit in fits.values())  # 3 standard errors
 
-# %% mystnb={"image": {"alt": "Two panels. Left: the crossover alpha star against width on logarithmic axes, straight lines close to the dashed slope minus one half. Right: the plane of alpha and width, squares coloured by kernel change, from huge at small alpha to tiny at large alpha; a dashed line of slope minus two through the squares where the change is one; a vertical line at alpha one leads into the lazy region as width grows, a line parallel to the dashed one stays in the feature region."}, "figure": {"caption": "Left: the crossover, mean and standard error of 10 seeds, with slope −1/2 (dashed). Right: the plane for ReLU on digits; colour is the kernel change, dashed the crossover. As the width grows, α = 1 (solid) leads into the lazy region; α = m^(−1/2) (dotted) runs parallel to the border.", "name": "fig-lazy-or-feature-plane"}}
-fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.0))
+# %% mystnb={"image": {"alt": "The crossover alpha star against width on logarithmic axes, four nearly coinciding lines close to the dashed slope minus one half; width 16 lies above."}, "figure": {"caption": "The crossover, mean and standard error of 10 seeds, with slope −1/2 (dashed).", "name": "fig-lazy-or-feature-crossover"}}
+fig, ax = plt.subplots(figsize=(4.6, 3.0))
 for case, star in stars.items():
-    ntk.plotting.measured(axes[0], widths, star, label=", ".join(case))
-border = stars["digits", "relu"][:, -1].mean() * roots[-1]
-axes[0].plot(widths, border / roots, **ntk.plotting.THEORY)
-ntk.plotting.widths_axis(axes[0], widths, "crossover α*", ylim=(0.3, 9))
-mean = typical(change["digits", "relu"])
-ntk.plotting.scale_plane(axes[1], widths, scales, mean, border=border)
+    ntk.plotting.measured(ax, widths, star, label=", ".join(case))
+borders = jnp.stack([star.mean(0) for star in stars.values()])
+ax.plot(widths, borders[:, -1].mean() * roots[-1] / roots, **ntk.plotting.THEORY)
+ntk.plotting.widths_axis(ax, widths, "crossover α*", ylim=(0.3, 9))
 plt.show()
 
 # %% [markdown]
 # **What we see.** For widths from 32 on the slopes are −0.53 ± 0.03 on digits, for ReLU and softplus alike, and −0.52 ± 0.02 and
 # −0.51 ± 0.02 on MNIST: $\alpha^* \sim m^{-1/2}$. Width 16 lies above the line and would make the slopes −0.55 to −0.61. The
 # constant depends on activation and data, but little: at width 256, $\sqrt m\,\alpha^*$ is between 6.3 and 9.0.
+#
+# Here is all that is stored of the plane. Point at a cell, tap it, or use the arrow keys, and read its numbers; choose which of them
+# is coloured, the data and activation, and the horizontal axis.
+
+# %% mystnb={"image": {"alt": "The plane of width m, from 16 to 256, and output scale alpha, as coloured cells with the numbers of one of them. First shown is the kernel change for ReLU on digits, from huge at small alpha to tiny at large alpha; a dashed line for the crossover and a dotted one for root m alpha equal to 1 lean to the left as the width grows, a solid one for alpha equal to 1 stands upright. With root m alpha as the horizontal axis the first two stand upright and the solid one leans to the right."}, "figure": {"caption": "The stored plane; ± is a standard error. Of the kernel change, geometric means over networks; of the test error, a share of 1,000 images, means; the ensemble is the mean output of the networks; fluctuation is the standard deviation of F over networks, root mean square over test images. Lines: crossover (dashed), α = 1 (solid), √m α = 1 (dotted).", "name": "fig-lazy-or-feature-plane"}}
+ntk.interactive.explorer(ntk.regimes.tables(plane), {"m": widths},
+    {"α": scales / roots[:, None], "√m α": scales}, start=(2, 8),
+    lines={"crossover": borders, "α = 1": 1, "√m α = 1": 1 / roots},
+    alt="Plane of width and scale, coloured by what you choose")
+
+# %% [markdown]
+# **What to look for.**
+#
+# - *Kernel change.* Go up the solid line, $\alpha = 1$: from feature to lazy, since wider networks change less. Now take
+#   $\sqrt m\,\alpha$ for the horizontal axis: the same step up a column leaves the feature side as it is, from $m = 32$ on.
+# - *Test error.* On digits, single networks of width 256 err least on the lazy side. ReLU networks of width 16 err most there,
+#   on both data sets. On MNIST, wide networks are about equally good everywhere.
+# - *The ensemble* gains most where narrow networks are lazy: ReLU on digits, $m = 16$, $\sqrt m\,\alpha = 1000$.
 #
 # Collapse asks for more than one level. So we compare, at each $\tilde\alpha$, the largest and the smallest mean change
 # among the widths from 32 on:
@@ -247,10 +263,9 @@ powers = [i / 10 for i in range(11)]
 places = [stars["digits", "relu"].mean(0) * jnp.array(widths) ** p for p in powers]
 
 def frame(ax, i):
-    for m, curve in zip(widths, mean):
-        ax.plot(scales * m ** (powers[i] - 0.5), curve, "o-", label=f"m = {m}")
-    ax.set(xscale="log", yscale="log", xlabel="m^p α", ylabel="kernel change")
-    ax.legend()
+    for m, curve in zip(widths, typical(change["digits", "relu"])):
+        ax.loglog(scales * m ** (powers[i] - 0.5), curve, "o-", label=f"m = {m}")
+    ax.set(xlabel="m^p α", ylabel="kernel change"), ax.legend()
 
 notes = [f"the crossovers differ by a factor {max(a) / min(a):.2f}" for a in places]
 ntk.interactive.slider(frame, {"p": powers}, start=[2], notes=notes,
@@ -305,7 +320,6 @@ def course(net, m, params0, scale):
     return ntk.train(model, params0, x, y, ntk.gradient_flow(rtol=1e-4), loss=ntk.hinge,
                      ts=ratios * scale / alpha**2, record=look).record
 
-# %%
 widest = draw(net(128, 2, "relu"), 10)
 courses = [over(partial(course, net(m, 2, "relu"), m))(
     ntk.regimes.narrower(widest, m), jnp.array(some)) for m, some in runs.items()]
@@ -523,7 +537,8 @@ plt.show()
 # **The threshold is a convention.** We call 1 the border, where the curve in {numref}`fig-lazy-or-feature-surprise` passes without any kink. A tenth would move
 # $\tilde\alpha^*$ to a larger value (exercise 2) and leave its exponent as it is, as long as the collapse holds there.
 #
-# **Which side is better?** Nothing here says. The abstract of Geiger and co-authors reports that fully-connected networks
+# **Which side is better?** {numref}`fig-lazy-or-feature-plane` shows no single answer: it depends on width, data, and whether one
+# network or an ensemble is asked. The abstract of Geiger and co-authors reports that fully-connected networks
 # perform generally better in the lazy regime, unlike convolutional ones; {doc}`/book/lazy_training/fluctuations` and *Convolutional
 # networks and real data* take that up.
 #
@@ -775,7 +790,7 @@ ntk.exercises.lazy_or_feature.check_kinks((p, q))
 # <details class="teachers"><summary>For teachers</summary>
 #
 # *Plan for 50 minutes.* The left half of {numref}`fig-lazy-or-feature-surprise` and a vote on which combination makes one curve (5); the
-# chain on the board (10); the race argument (10); the slider, dragged by the class (5); $t_1$ (10); exponents against depth (10).
+# chain on the board (10); the race argument (10); the plane and the slider, moved by the class (5); $t_1$ (10); exponents against depth (10).
 #
 # *Plan for 90 minutes.* As above, then the lazy side with exercise 5 in pairs (20), the two limits (10), exercises 1 and
 # 4 (10).

@@ -7,7 +7,7 @@ import functools
 import http.server
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -20,6 +20,14 @@ SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height
 SCHEMES = ("light", "dark")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
+# Of a text, and of what it stands on, from 0 to 255.
+BRIGHTNESS = """text => {
+  const mean = colour => { const [r, g, b] = colour.match(/[\\d.]+/g).map(Number); return (r + g + b) / 3; };
+  let ground = text;
+  while (getComputedStyle(ground).backgroundColor == 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
+  const style = getComputedStyle(text);
+  return [mean(text.closest('svg') ? style.fill : style.color), mean(getComputedStyle(ground).backgroundColor)];
+}"""
 
 
 def executable() -> str | None:
@@ -66,3 +74,31 @@ def settle(page: Page) -> None:
            return image.complete || new Promise(done => { image.onload = image.onerror = done; });
            })).then(() => null)"""
     )
+
+
+def sheet(path: Path, *pictures) -> Path:
+    """Write a page with pictures as a notebook's outputs are."""
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Pictures</title>'
+    body = "".join(picture.html for picture in pictures)
+    path.write_text(f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>')
+    return path
+
+
+@contextlib.contextmanager
+def opener(browser: Browser, path: Path) -> Iterator[Callable[..., Page]]:
+    """A function that opens the file at `path`, each time in a context of its own; pages remember what went wrong."""
+    contexts = []
+
+    def open_file(**options) -> Page:
+        contexts.append(browser.new_context(**{"viewport": SIZES["wide"]} | options))
+        page = contexts[-1].new_page()
+        page.problems, page.asked = [], []
+        page.on("console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("request", lambda r: page.asked.append(r.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_file
+    for context in contexts:
+        context.close()

@@ -13,14 +13,6 @@ import ntk_tutorial as ntk
 
 pytestmark = pytest.mark.skipif(pages.executable() is None, reason=pages.REMEDY)
 FRAME, PANELS = ".ntk-frame:visible", ".ntk-frame:visible .ntk-panels > svg"
-# Of the text in a picture, and of what it stands on, from 0 to 255.
-BRIGHTNESS = """picture => {
-  const mean = colour => { const [r, g, b] = colour.match(/[\\d.]+/g).map(Number); return (r + g + b) / 3; };
-  let ground = picture;
-  while (getComputedStyle(ground).backgroundColor == 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
-  const text = picture.querySelector('.ntk-frame:not([hidden]) text');
-  return [mean(getComputedStyle(text).fill), mean(getComputedStyle(ground).backgroundColor)];
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -41,30 +33,13 @@ def path(tmp_path_factory):
     make = functools.partial(ntk.interactive.slider, draw, panels=2)
     one = make({"scale τ": ("small", "middle", "large")}, alt="A line.", notes=["first", "second", "third"])
     two = make({"width": (16, 64), "depth": (1, 2, 3)}, alt="Two controls.", start=(1, 2))
-    path = tmp_path_factory.mktemp("interactive") / "picture.html"
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Picture</title>'
-    body = f"<body><main>{one.html}{two.html}</main></body>"
-    path.write_text(f'<!doctype html><html lang="en"><head>{head}</head>{body}</html>')
-    return path
+    return pages.sheet(tmp_path_factory.mktemp("interactive") / "picture.html", one, two)
 
 
 @pytest.fixture
 def open_file(browser, path):
-    def open_file(**options):
-        context = browser.new_context(**{"viewport": pages.SIZES["wide"]} | options)
-        opened.append(context)
-        page = context.new_page()
-        page.problems, page.asked = [], []
-        page.on("console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("request", lambda r: page.asked.append(r.url))
-        page.goto(path.as_uri())
-        return page
-
-    opened = []
-    yield open_file
-    for context in opened:
-        context.close()
+    with pages.opener(browser, path) as open_file:
+        yield open_file
 
 
 def curve(page, picture):
@@ -165,6 +140,6 @@ def test_on_the_site(browser, scheme):
                 picture.get_by_role("slider").first.focus()
                 page.keyboard.press("ArrowRight")
                 assert picture.locator(PANELS).first.inner_html() != before and problems == []
-                text, ground = picture.evaluate(BRIGHTNESS)
+                text, ground = picture.locator(".ntk-frame:visible text").first.evaluate(pages.BRIGHTNESS)
                 assert (text > 170 > 85 > ground) if scheme == "dark" else (text < 85 < 170 < ground), (text, ground)
             page.close()
