@@ -23,6 +23,8 @@ FIGURES = ("image/png", "image/jpeg")
 os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false", "--xla_backend_optimization_level=1"]
 ).strip()
+# Several processes share the cores: linear algebra that waits for a second one, spinning, takes ten times as long.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # What one process has compiled, others of this run and of later ones need not. `make clean` throws it away.
 os.environ |= {
     "JAX_COMPILATION_CACHE_DIR": str(pathlib.Path(__file__).parent / ".pytest_cache" / "xla"),

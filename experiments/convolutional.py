@@ -2,9 +2,9 @@
 
     python experiments/convolutional.py --profile workstation
 
-Profiles: laptop, digits alone, a minute; workstation, 4,000 and 10,000 examples of MNIST and CIFAR-10, an hour on two cores;
-gpu, larger images, wider and deeper, untested on a GPU so far. The runs with few channels are there to be computed
-again by tests. The image data are downloaded, or found in the folder that NTK_TUTORIAL_DATA names.
+Profiles: laptop, digits alone, a minute; workstation, 4,000 examples of MNIST and CIFAR-10, of the latter 10,000 too,
+an hour on two cores; gpu, larger images, wider and deeper, untested on a GPU so far. The runs with few channels are
+there to be computed again by tests. The image data are downloaded, or found in the folder that NTK_TUTORIAL_DATA names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The scripts of the long experiments: their command line, their devices, and that what is stored is what they run."""
 
 import inspect
+import itertools
 import sys
 from pathlib import Path
 
@@ -12,10 +13,17 @@ import ntk_tutorial as ntk
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiments"))
 import command
+import convolutional
 import crossover
 import depth
+import fully_connected
 
-SWEEPS = {"crossover": crossover.PROFILES, "depth": depth.PROFILES}
+SWEEPS = {  # profiles, and what is measured
+    "crossover": (crossover.PROFILES, ntk.regimes.crossover),
+    "depth": (depth.PROFILES, ntk.regimes.crossover),
+    "fully_connected": (fully_connected.PROFILES, ntk.regimes.crossover),
+    "convolutional": (convolutional.PROFILES, ntk.convolutional_regimes.train_by),
+}
 TINY = {
     "task": "digits", "activation": "relu", "depth": 1, "width": 8, "scaled_alpha": 20.0,
     "num_train": 12, "num_test": 30, "num_components": 5, "num_seeds": 6,
@@ -24,7 +32,7 @@ TINY = {
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_what_is_stored_is_what_the_script_runs(name):
-    stored, profiles = ntk.results.load(name), SWEEPS[name]
+    stored, (profiles, _) = ntk.results.load(name), SWEEPS[name]
     assert list(stored.configurations) == list(profiles["workstation"])
     assert stored.name == name and stored.about["settings"] == {"profile": "workstation"}
     assert set(profiles) == {"laptop", "workstation", "gpu"}
@@ -32,10 +40,17 @@ def test_what_is_stored_is_what_the_script_runs(name):
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_configuration_is_one_of_the_function(name):
-    signature = inspect.signature(ntk.regimes.crossover)
-    for configurations in SWEEPS[name].values():
-        for configuration in configurations:
-            signature.bind(**configuration)
+    profiles, measure = SWEEPS[name]
+    for configuration in itertools.chain(*profiles.values()):
+        rest = dict(configuration)
+        if "method" in rest:
+            method = ntk.convolutional_regimes.METHODS[rest.pop("method")]
+            inspect.signature(method).bind(**rest)
+            names = inspect.signature(ntk.convolutional_regimes.problems).parameters
+            rest = {key: value for key, value in rest.items() if key not in inspect.signature(method).parameters}
+            assert rest.keys() <= names.keys()
+        else:
+            inspect.signature(measure).bind(**rest)
 
 
 def run(monkeypatch, measure, *arguments, num_seeds=6):

@@ -49,6 +49,7 @@ convolutional, connected = map(ntk.results.load, ("convolutional", "fully_connec
 for sweep in (convolutional, connected):
     sets = ", ".join(sorted(sweep.about["data"]))
     print(f"{sweep.name}: {len(sweep)} stored runs on {sets}")
+stored = lambda method, **run: convolutional.select(method=method, **run).array("test_error")
 
 # %% [markdown]
 # We begin with a convolutional network: 3 × 3 convolutions with 24 channels and ReLU, the mean over positions (*global
@@ -57,22 +58,16 @@ for sweep in (convolutional, connected):
 # papers train both regimes for equally many epochs. So do the solid curves.
 
 # %% mystnb={"image": {"alt": "ALT1"}, "figure": {"caption": "Test error of one convolutional network on MNIST and CIFAR-10, from a stored sweep with 3 seeds (bars and bands: standard errors). Solid: stochastic gradient descent at two output scales. Dashed: where the lazy run would end, solved exactly, and the network trained by Adam.", "name": "fig-convolutional-networks-surprise"}}
-def stored(task, method, value="test_error", num_train=4000, **fixed):
-    runs = convolutional.select(task=task, method=method, num_train=num_train, **fixed)
-    return runs.array(value, "task")[0]  # (epochs or ridges, seeds)
-
-solved = lambda task: stored(task, "exact_lazy").min(0)  # the best ridge, in hindsight
-well = lambda task: stored(task, "trained_well")[-1]
-run = convolutional.select(task="mnist", method="equal_epochs").configurations[0]
+adam_epochs = {"mnist": [20, 80], "cifar10": [10, 40]}
+solved = lambda task, n=4000: stored("exact_lazy", task=task, num_train=n).min(0)  # the best ridge
+well = lambda task, n=4000: stored("trained_well", task=task, num_train=n, epochs=adam_epochs[task])[-1]
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.8), sharey=True)
-for ax, task in zip(axes, ("mnist", "cifar10")):
-    at = {a: stored(task, "equal_epochs", alpha=a) for a in (0.1, 100.0)}
-    ends = [at[0.1][-1], at[100.0][-1], solved(task), well(task)]
-    print(f"{task}:", *(f"{end.mean():.3f}" for end in ends))
-    ntk.plotting.epochs_and_levels(
-        ax, run["epochs"], {f"α = {a:g}, SGD": errors for a, errors in at.items()},
-        {"lazy, solved": ends[2], "feature, Adam": ends[3]})
+for ax, task in zip(axes, adam_epochs):
+    at = {f"α = {a:g}, SGD": stored("equal_epochs", task=task, alpha=a) for a in (0.1, 100.0)}
+    levels = {"lazy, solved": solved(task), "feature, Adam": well(task)}
+    ntk.plotting.epochs_and_levels(ax, [1, 2, 5, 10, 15], at, levels)
     ax.set_title(task)
+    print(f"{task}:", *(f"{e.mean():.3f}" for e in [*(a[-1] for a in at.values()), *levels.values()]))
 axes[0].legend(fontsize=9), plt.show()
 
 # %% [markdown]
@@ -80,7 +75,7 @@ axes[0].legend(fontsize=9), plt.show()
 # like a verdict against lazy training. It is premature. A lazy run has an end, which can be computed without running: there
 # its error is 17 %, about what the feature run had reached. Most of the difference was a want of steps. Nor was the feature
 # run at its end: Adam brings the same network to 8 %. On CIFAR-10 {cite}`krizhevsky2009` it is 72 against 62 % after equal
-# epochs, and CIFARSOLVED against 56 % at the ends. Features win on both data sets. By how much, and why, equal epochs do not tell.
+# epochs, and 59 against 56 % at the ends. By how much features win, equal epochs do not tell.
 #
 # ## You will be able to
 #
@@ -121,17 +116,14 @@ axes[0].legend(fontsize=9), plt.show()
 digits = {"task": "digits", "size": None, "channels": 16, "depth": 2, "num_train": 500,
           "num_test": 1000, "num_seeds": 3, "dtype": "float64"}
 net, params0, data, _ = next(study.problems(**digits | {"channels": 4, "num_train": 100}))
-flat, unravel = jax.flatten_util.ravel_pytree(params0)
-J = jax.vmap(jax.jacrev(lambda w, x: net.apply(unravel(w), x)), (None, 0))(flat, data.x_train)
-J, y = J.reshape(-1, flat.size), data.y_train.reshape(-1)
+J, y = ntk.jacobian(net.apply, params0, data.x_train).reshape(1000, -1), data.y_train.reshape(-1)
 ridge = 1e-3 * jnp.linalg.norm(J, 2) ** 2
-by_parameters = jnp.linalg.solve(J.T @ J + ridge * jnp.eye(flat.size), J.T @ y)
-by_kernel = J.T @ jnp.linalg.solve(J @ J.T + ridge * jnp.eye(len(y)), y)
-delta = ntk.lazy_limit(net.apply, params0, data.x_train, data.y_train, [1e-3])
+by_parameters = jnp.linalg.solve(J.T @ J + ridge * jnp.eye(J.shape[1]), J.T @ y)
+by_kernel = J.T @ jnp.linalg.solve(J @ J.T + ridge * jnp.eye(1000), y)
+package = ntk.lazy_limit(net.apply, params0, data.x_train, data.y_train, [1e-3])
 print(f"J has shape {J.shape}: solve {J.shape[1]} equations, or {J.shape[0]}")
 assert jnp.allclose(by_parameters, by_kernel, atol=1e-9)
-package = jax.flatten_util.ravel_pytree(delta)[0]
-assert jnp.allclose(package, by_kernel, atol=1e-4 * jnp.abs(package).max())  # it finds λ_max by iteration
+assert jnp.allclose(jax.flatten_util.ravel_pytree(package)[0], by_kernel, atol=1e-5)
 
 # %% [markdown]
 # ## A number of steps is a ridge
@@ -202,24 +194,20 @@ assert unfitted["convolutional"] > 3 * unfitted["fully connected"]  # by far, on
 ways = {
     "feature": {"method": "equal_epochs", "alpha": 0.1}, "lazy": {"method": "equal_epochs", "alpha": 100.0},
     "solved": {"method": "exact_lazy"}, "well": {"method": "trained_well"}}
-changes = lambda values: f"{values['kernel_change'].mean():.1g}" if "kernel_change" in values else "none"
 found = {}
 for name, way in ways.items():
     run = convolutional.select(task="digits", **way)
     found[name] = study.train_by(**run.configurations[0])
-    gap = run.deviation(lambda **_: found[name])
-    errors_at = found[name]["test_error"]  # (epochs or ridges, seeds)
-    end = errors_at.min(0) if name == "solved" else errors_at[-1]
-    print(f"{name}: test error {end.mean():.2f}, kernel change", changes(found[name]))
-    assert gap < 0.5  # the stored run is this one, to within half its spread over seeds
+    assert run.deviation(lambda **_: found[name]) < 0.5  # the stored one, to half its spread over seeds
+print("kernel change:", *(f"{name} {found[name]['kernel_change'].mean():.1g}" for name in ("feature", "lazy", "well")))
 
 # %% mystnb={"image": {"alt": "ALT3"}, "figure": {"caption": "The same on digits, computed above: three seeds, means and standard errors.", "name": "fig-convolutional-networks-digits"}}
-epochs = convolutional.select(task="digits", **ways["lazy"]).configurations[0]["epochs"]
-solved_digits, well_digits = found["solved"]["test_error"].min(0), found["well"]["test_error"][-1]
+error = {name: values["test_error"] for name, values in found.items()}  # (epochs or ridges, seeds)
+curves = {"α = 0.1, SGD": error["feature"], "α = 100, SGD": error["lazy"]}
+levels = {"lazy, solved": error["solved"].min(0), "feature, Adam": error["well"][-1]}
 fig, ax = plt.subplots()
-ntk.plotting.epochs_and_levels(
-    ax, epochs, {f"α = {ways[name]['alpha']:g}, SGD": found[name]["test_error"] for name in ("feature", "lazy")},
-    {"lazy, solved": solved_digits, "feature, Adam": well_digits})
+ntk.plotting.epochs_and_levels(ax, [1, 2, 5, 10, 15], curves, levels)
+print(*(f"{name}: {e.mean():.2f}" for name, e in ({k: c[-1] for k, c in curves.items()} | levels).items()), sep=", ")
 ax.legend(), plt.show()
 
 # %% [markdown]
@@ -241,9 +229,9 @@ ax.legend(), plt.show()
 # %% mystnb={"image": {"alt": "ALT4"}, "figure": {"caption": "Lazy training on digits: test error against ridge, solved exactly (line), and after 1 to 15 epochs of gradient descent, at the ridge 1/s (dots). Three seeds; bars are standard errors.", "name": "fig-convolutional-networks-ridge"}}
 ridges = jnp.asarray(convolutional.select(task="digits", method="exact_lazy").configurations[0]["ridges"])
 fig, ax = plt.subplots()
-by_seed = ntk.estimate(found["solved"]["test_error"].T), ntk.estimate(found["lazy"]["test_error"].T)
+by_seed = ntk.estimate(error["solved"].T), ntk.estimate(error["lazy"].T)
 ax.errorbar(ridges, *by_seed[0], marker=".", label="solved")
-ax.errorbar(1 / (50 * jnp.asarray(epochs)), *by_seed[1], fmt="o", label="gradient descent")
+ax.errorbar(1 / (50 * jnp.asarray([1, 2, 5, 10, 15])), *by_seed[1], fmt="o", label="gradient descent")
 ax.set(xscale="log", xlabel="ridge / largest eigenvalue", ylabel="test error"), ax.legend(), plt.show()
 best_ridge = ridges[jnp.argmin(by_seed[0].mean)]
 print(f"best ridge {best_ridge:.0e}: {1 / (50 * best_ridge):.0f} epochs")
@@ -253,22 +241,31 @@ print(f"best ridge {best_ridge:.0e}: {1 / (50 * best_ridge):.0f} epochs")
 #
 # ## Convolutions gain from features
 #
-# The honest question is whether the *best* lazy predictor falls short. Here is the answer on 4,000 images of real data: the
-# exact limit at each ridge, the best of which we may even choose on the test images, against the network trained by Adam,
-# for which nothing is chosen on them.
+# The honest question is whether the *best* lazy predictor falls short. Both sides may choose where to stop in hindsight, on
+# the test images: the lazy limit its ridge, Adam its number of epochs (80 on MNIST; on CIFAR-10 40, rather than 160).
 
-# %% mystnb={"image": {"alt": "ALT5"}, "figure": {"caption": "Convolutional network, 4,000 images: test error of the exact lazy limit against the ridge, and of the same network trained by Adam (band). Stored sweep, 3 seeds, means and standard errors.", "name": "fig-convolutional-networks-honest"}}
-fig, axes = plt.subplots(1, 2, figsize=(7, 3.6), sharey=True)
-for ax, task in zip(axes, ("mnist", "cifar10")):
-    ridges = convolutional.select(task=task, method="exact_lazy", num_train=4000).configurations[0]["ridges"]
-    ntk.plotting.epochs_and_levels(ax, ridges, {"lazy, solved": stored(task, "exact_lazy")}, {"feature": well(task)})
-    ax.set(title=task, xlabel="ridge / largest eigenvalue")
-    gaps, best = solved(task) - well(task), ridges[stored(task, "exact_lazy").mean(1).argmin()]
-    print(f"{task}: lazy {solved(task).mean():.3f}, feature {well(task).mean():.3f}, gaps", *(f"{g:.3f}" for g in gaps))
-    print(f"  kernel change of feature training {stored(task, 'trained_well', 'kernel_change').mean():.2f}")
-    print(f"  best ridge {best:.0e}, as {1 / (10 * 40 * best):,.0f} epochs of SGD")
-    assert gaps.mean() > {"mnist": 0.05, "cifar10": 0.03}[task]
-axes[0].legend(), plt.show()
+# %% mystnb={"image": {"alt": "ALT5"}, "figure": {"caption": "Convolutional networks on MNIST and CIFAR-10: test error of the exact lazy limit against the ridge (line), and of the same network trained by Adam (band). Stored sweep, 3 seeds, means and standard errors.", "name": "fig-convolutional-networks-honest"}}
+cases = [("mnist", 4000), ("cifar10", 4000), ("cifar10", 10_000)]
+fig, axes = plt.subplots(1, 3, figsize=(7.4, 3.4), sharey=True)
+for ax, (task, n) in zip(axes, cases):
+    exact = convolutional.select(task=task, method="exact_lazy", num_train=n)
+    ridges, lazy = exact.configurations[0]["ridges"], {"lazy, solved": exact.array("test_error")}
+    ntk.plotting.epochs_and_levels(ax, ridges, lazy, {"feature, Adam": well(task, n)}, ylabel="")
+    ax.set(title=f"{task}, n = {n}", xlabel="ridge / largest eigenvalue"), ax.set_xticks(ridges[::2])
+    best = ridges[lazy["lazy, solved"].mean(1).argmin()]
+    print(f"{task}, {n}: best ridge {best:.0e}, that of {1 / (10 * n / 100 * best):,.0f} epochs")
+axes[0].set_ylabel("test error"), axes[0].legend(), plt.show()
+
+# %% [markdown]
+# The same in numbers, with what each draw of the data says, and with Adam for too long:
+
+# %%
+gaps = {case: solved(*case) - well(*case) for case in cases}
+for (task, n), gap in gaps.items():
+    print(f"{task}, {n}: lazy {solved(task, n).mean():.3f}, feature {well(task, n).mean():.3f}, gaps", gap.round(3))
+long = stored("trained_well", task="cifar10", epochs=[40, 160])[-1].mean()
+print(f"CIFAR-10, 4000 images, 160 epochs of Adam: {long:.3f}")
+assert gaps["mnist", 4000].min() > 0.05 and gaps["cifar10", 10_000].min() > 0.04  # in every draw
 
 # %% [markdown]
 # HONEST
@@ -291,11 +288,15 @@ axes[0].legend(), plt.show()
 #
 # </details>
 
+# %%
+def errors(value, inputs):
+    """Means over networks where each has one: (data sets, scales, draws of the data)."""
+    runs = connected.select(num_components=inputs)
+    return ntk.regimes.tabulate(runs, value, ("task", "scaled_alpha", "data_seed")).mean
+
 # %% mystnb={"image": {"alt": "ALT6"}, "figure": {"caption": "Fully-connected networks: test error of lazy (α̃ = 1000) less that of feature training (α̃ = 0.1), in points; below zero lazy is better. Stored sweep; bars are standard errors over three draws of the data.", "name": "fig-convolutional-networks-connected"}}
-names, axes_of = connected.axis("task"), ("task", "scaled_alpha", "data_seed")
-errors = lambda value, inputs: ntk.regimes.tabulate(
-    connected.select(num_components=inputs), value, axes_of).mean
-lazy_less_feature, (fig, axes) = {}, plt.subplots(1, 2, figsize=(7.4, 3.8), sharey=True)
+lazy_less_feature, names = {}, connected.axis("task")
+fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.8), sharey=True)
 for ax, (inputs, title) in zip(axes, ((10, "10 components"), (None, "all pixels"))):
     table = {"single": errors("test_error", inputs), "ensemble": errors("ensemble_error", inputs)}
     shown = {label: 100 * (t[:, -1] - t[:, 0]) for label, t in table.items()}
@@ -368,7 +369,8 @@ axes[0].legend(), plt.show()
 #
 # **Three seeds.** They suffice for gaps of five points and more. For a difference of one they rarely do.
 #
-# **One learning rate.** Adam's was not tuned for each data set. That can only make the gaps above smaller than they could be.
+# **One learning rate.** Adam's was not tuned for each data set, nor was weight decay or augmentation tried. Either may help
+# the feature side further; a better kernel would help the other.
 #
 # ## Check yourself
 #
@@ -559,14 +561,15 @@ ntk.exercises.convolutional_networks.check_shuffled((plain, shuffled))
 # matrix, conjugate gradients on the kernel are the next thing to try ({doc}`/book/practice/large_kernels`).
 #
 # **Is a smaller test error proof of learned features?** No. It shows that the tangent kernel at initialization is not what
-# predicted. That features changed, the kernel's change says: 70 and 94 % under Adam.
+# predicted. That features changed, the kernel's change says,
+# here 0.7 under Adam and below 0.01 at $\alpha = 100$.
 #
 # **Could a better kernel close the gap?** Possibly. The comparison is with the kernel of this network at its own
 # initialization, because that is what lazy training of it means. Whether some other fixed kernel does as well is another
 # question; Part III asks it.
 #
-# **Why did you choose the ridge on test images, which one must never do?** To be generous to the side that loses. If lazy training is
-# behind even so, it is behind. Exercise 4 does it properly.
+# **Why did you choose on test images, which one must never do?** To give each side its best, so that neither can complain.
+# The errors are too good for both, therefore. Exercise 4 does it properly.
 #
 # ## Summary
 #
