@@ -55,7 +55,7 @@ PROFILES = {
         *three_ways(images("cifar10", 16, 24, 3, 4000, 1000, 3), [1e-4, 1e-5, 1e-6, 1e-7], [10, 40]),
         well(images("cifar10", 16, 24, 3, 4000, 1000, 3), [40, 160]),  # for too long
         well(images("cifar10", 16, 24, 3, 10_000, 1000, 3), [10, 40]),
-        exact(images("cifar10", 16, 24, 3, 10_000, 1000, 3), [1e-5, 1e-6, 1e-7]),
+        exact(images("cifar10", 16, 24, 3, 10_000, 1000, 3), [1e-5, 1e-6, 1e-7, 1e-8]),
     ],
     "gpu": [
         *three_ways(images("mnist", None, 64, 3, 10_000, 10_000, 3), [1e-6, 1e-7, 1e-8], [20, 100]),

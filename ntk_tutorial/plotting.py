@@ -208,7 +208,7 @@ def epochs_and_levels(ax: Axes, epochs, curves, levels, *, ylabel: str = "test e
         ax.plot(ends, [samples.mean()] * 2, "--", color=color, label=label)
         ax.fill_between(ends, *(samples.mean() + s * _standard_error(samples) for s in (-1, 1)), color=color, alpha=0.2)
     ax.set(xscale="log", xlabel="epochs", ylabel=ylabel)
-    ax.set_xticks(epochs, epochs)
+    ax.set_xticks(epochs, [f"{number:g}" for number in epochs])
     ax.xaxis.set_minor_locator(NullLocator())
 
 

@@ -42,14 +42,29 @@ plt.style.use("ntk_tutorial.ntk")
 # tests of the package do so on the other data sets as well, where they find them.
 
 # %%
+import itertools
+
 from scipy import stats
 
 study = ntk.convolutional_regimes
 convolutional, connected = map(ntk.results.load, ("convolutional", "fully_connected"))
 for sweep in (convolutional, connected):
-    sets = ", ".join(sorted(sweep.about["data"]))
-    print(f"{sweep.name}: {len(sweep)} stored runs on {sets}")
-stored = lambda method, **run: convolutional.select(method=method, **run).array("test_error")
+    print(f"{sweep.name}: {len(sweep)} stored runs on", *sorted(sweep.about["data"]))
+
+# %% [markdown]
+# Each run has several seeds, which draw the data and the network. Test errors come with seeds last, epochs or ridges before:
+
+# %%
+def stored(method, task, n=4000, **more):
+    runs = convolutional.select(method=method, task=task, num_train=n, **more)
+    return runs.array("test_error")
+
+def solved(task, n=4000):
+    return stored("exact_lazy", task, n).min(0)  # at the best ridge
+
+def well(task, n=4000):
+    epochs = [20, 80] if task == "mnist" else [10, 40]
+    return stored("trained_well", task, n, epochs=epochs)[-1]
 
 # %% [markdown]
 # We begin with a convolutional network: 3 × 3 convolutions with 24 channels and ReLU, the mean over positions (*global
@@ -57,18 +72,18 @@ stored = lambda method, **run: convolutional.select(method=method, **run).array(
 # convolutions), CIFAR-10 to 16 × 16 (three); 4,000 images train, 1,000 test, and the loss is the squared one. Plots in
 # papers train both regimes for equally many epochs. So do the solid curves.
 
-# %% mystnb={"image": {"alt": "ALT1"}, "figure": {"caption": "Test error of one convolutional network on MNIST and CIFAR-10, from a stored sweep with 3 seeds (bars and bands: standard errors). Solid: stochastic gradient descent at two output scales. Dashed: where the lazy run would end, solved exactly, and the network trained by Adam.", "name": "fig-convolutional-networks-surprise"}}
-adam_epochs = {"mnist": [20, 80], "cifar10": [10, 40]}
-solved = lambda task, n=4000: stored("exact_lazy", task=task, num_train=n).min(0)  # the best ridge
-well = lambda task, n=4000: stored("trained_well", task=task, num_train=n, epochs=adam_epochs[task])[-1]
+# %% mystnb={"image": {"alt": "Two panels, MNIST and CIFAR-10, test error against epochs 1 to 15. On MNIST the curve for α = 0.1 falls from 0.6 to 0.16 and that for α = 100 from 0.66 to 0.40; dashed levels at 0.17, lazy solved, and 0.08, feature by Adam. On CIFAR-10 the curves end at 0.62 and 0.72, the levels are 0.59 and 0.56."}, "figure": {"caption": "Test error of one convolutional network on MNIST and CIFAR-10, from a stored sweep with 3 seeds (bars and bands: standard errors). Solid: stochastic gradient descent at two output scales. Dashed: where the lazy run would end, solved exactly, and the network trained by Adam.", "name": "fig-convolutional-networks-surprise"}}
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.8), sharey=True)
-for ax, task in zip(axes, adam_epochs):
-    at = {f"α = {a:g}, SGD": stored("equal_epochs", task=task, alpha=a) for a in (0.1, 100.0)}
+for ax, task in zip(axes, ("mnist", "cifar10")):
+    sgd = {a: stored("equal_epochs", task, alpha=a) for a in (0.1, 100.0)}
+    curves = {f"α = {a:g}, SGD": errors for a, errors in sgd.items()}
     levels = {"lazy, solved": solved(task), "feature, Adam": well(task)}
-    ntk.plotting.epochs_and_levels(ax, [1, 2, 5, 10, 15], at, levels)
-    ax.set_title(task)
-    print(f"{task}:", *(f"{e.mean():.3f}" for e in [*(a[-1] for a in at.values()), *levels.values()]))
-axes[0].legend(fontsize=9), plt.show()
+    ntk.plotting.epochs_and_levels(ax, [1, 2, 5, 10, 15], curves, levels)
+    ax.set(title=task)
+    ends = [*(errors[-1] for errors in sgd.values()), *levels.values()]
+    print(f"{task}:", *(f"{end.mean():.3f}" for end in ends))
+axes[0].legend(fontsize=9)
+plt.show()
 
 # %% [markdown]
 # After 15 epochs the lazy network is wrong on 40 % of the digits of MNIST {cite}`lecun1998`, the other one on 16 %. That looks
@@ -115,15 +130,22 @@ axes[0].legend(fontsize=9), plt.show()
 # %%
 digits = {"task": "digits", "size": None, "channels": 16, "depth": 2, "num_train": 500,
           "num_test": 1000, "num_seeds": 3, "dtype": "float64"}
-net, params0, data, _ = next(study.problems(**digits | {"channels": 4, "num_train": 100}))
-J, y = ntk.jacobian(net.apply, params0, data.x_train).reshape(1000, -1), data.y_train.reshape(-1)
-ridge = 1e-3 * jnp.linalg.norm(J, 2) ** 2
+tiny = digits | {"channels": 4, "num_train": 100}
+net, params0, data, _ = next(study.problems(**tiny))
+J = ntk.jacobian(net.apply, params0, data.x_train).reshape(1000, -1)
+y, ridge = data.y_train.reshape(-1), 1e-3 * jnp.linalg.norm(J, 2) ** 2
 by_parameters = jnp.linalg.solve(J.T @ J + ridge * jnp.eye(J.shape[1]), J.T @ y)
-by_kernel = J.T @ jnp.linalg.solve(J @ J.T + ridge * jnp.eye(1000), y)
-package = ntk.lazy_limit(net.apply, params0, data.x_train, data.y_train, [1e-3])
+by_kernel = J.T @ jnp.linalg.solve(J @ J.T + ridge * jnp.eye(len(J)), y)
 print(f"J has shape {J.shape}: solve {J.shape[1]} equations, or {J.shape[0]}")
 assert jnp.allclose(by_parameters, by_kernel, atol=1e-9)
-assert jnp.allclose(jax.flatten_util.ravel_pytree(package)[0], by_kernel, atol=1e-5)
+
+# %% [markdown]
+# And by the package, which finds the largest eigenvalue by iteration:
+
+# %%
+delta = ntk.lazy_limit(net.apply, params0, data.x_train, data.y_train, [1e-3])
+package, _ = jax.flatten_util.ravel_pytree(delta)
+assert jnp.allclose(package, by_kernel, atol=1e-4 * jnp.abs(package).max())
 
 # %% [markdown]
 # ## A number of steps is a ridge
@@ -152,10 +174,11 @@ assert jnp.allclose(jax.flatten_util.ravel_pytree(package)[0], by_kernel, atol=1
 # fitted. A check of both bounds, then the spectrum on 64 digits, of this network and of a fully-connected one.
 
 # %%
-z, s = jnp.logspace(-8, 0, 60)[:, None], 10.0 ** jnp.arange(1, 7)
-share, by_ridge = -jnp.expm1(s * jnp.log1p(-jnp.minimum(z, 1 - 1e-12))), s * z / (1 + s * z)
-print(f"fitted by steps / by ridge: {(share / by_ridge).min():.2f} to {(share / by_ridge).max():.2f}")
-assert jnp.all(by_ridge <= share * (1 + 1e-9)) and jnp.all(share <= 2 * by_ridge)
+z, s = jnp.logspace(-8, -1e-9, 60)[:, None], 10.0 ** jnp.arange(1, 7)
+by_steps, by_ridge = -jnp.expm1(s * jnp.log1p(-z)), s * z / (1 + s * z)
+ratio = by_steps / by_ridge
+print(f"fitted by steps / by ridge: {ratio.min():.2f} to {ratio.max():.2f}")
+assert jnp.all(ratio > 1 - 1e-9) and jnp.all(ratio <= 2)
 
 # %% [markdown]
 # <details class="answer"><summary>Predict before you run: whose eigenvalues fall faster, those of the convolutional network with pooling or those of the fully-connected one?</summary>
@@ -165,24 +188,36 @@ assert jnp.all(by_ridge <= share * (1 + 1e-9)) and jnp.all(share <= 2 * by_ridge
 #
 # </details>
 
-# %% mystnb={"image": {"alt": "ALT2"}, "figure": {"caption": "Eigenvalues of the tangent kernel of 64 digits at initialization, relative to the largest. Dotted: 1/6000; what lies below is not fitted by 6,000 steps.", "name": "fig-convolutional-networks-spectrum"}}
+# %%
 net, params0, data, _ = next(study.problems(**digits))
 dense = ntk.Serial([ntk.Flatten(), ntk.mlp(64, 2, 10, ntk.relu, w_std=2**0.5)])
 weights, _ = dense.init(jax.random.key(0), data.x_train.shape[1:])
 x, y = data.x_train[:64], data.y_train[:64].reshape(-1)
-unfitted = {}
-for name, f, params in (("convolutional", net.apply, params0), ("fully connected", dense.apply, weights)):
-    modes = ntk.eigenmodes(ntk.as_matrix(ntk.gram(ntk.empirical_ntk(f, params), x)))
-    ratio, power = modes.eigenvalues / modes.eigenvalues[0], (modes.eigenvectors.T @ y) ** 2
-    unfitted[name] = power @ (1 - jnp.maximum(ratio, 0)) ** 6000 / jnp.sum(power)
-    plt.loglog(jnp.arange(1, 641), jnp.maximum(ratio, 1e-9), label=name)
-    print(f"{name}: {jnp.sum(ratio > 1 / 6000)} of 640 modes above, {unfitted[name]:.1%} of y left")
-plt.axhline(1 / 6000, color="black", linestyle=":")
-plt.xlabel("mode"), plt.ylabel("eigenvalue / largest"), plt.ylim(1e-8, 2), plt.legend(), plt.show()
-assert unfitted["convolutional"] > 3 * unfitted["fully connected"]  # by far, on either side of any seed
+
+def modes(net, params):
+    return ntk.eigenmodes(ntk.as_matrix(ntk.gram(ntk.empirical_ntk(net.apply, params), x)))
+
+both = {"convolutional": modes(net, params0), "dense": modes(dense, weights)}
 
 # %% [markdown]
-# SPECTRUM
+# Drawn, with the share of $y$ that 6,000 steps leave:
+
+# %% mystnb={"image": {"alt": "Eigenvalues against mode number, both axes logarithmic. After ten modes near the largest, the convolutional network's drop to a twentieth and fall to about one millionth at mode 640, crossing the dotted line; the fully-connected network's stay above one thousandth."}, "figure": {"caption": "Eigenvalues of the tangent kernel of 64 digits at initialization, relative to the largest. Dotted: 1/6000; what lies below is not fitted by 6,000 steps.", "name": "fig-convolutional-networks-spectrum"}}
+left, fig = {}, plt.figure()
+for name, (eigenvalues, vectors) in both.items():
+    ratio = jnp.maximum(eigenvalues / eigenvalues[0], 1e-16)
+    left[name] = (vectors.T @ y) ** 2 @ (1 - ratio) ** 6000 / jnp.sum(y**2)
+    plt.loglog(jnp.arange(1, 641), ratio, label=name)
+    print(f"{name}: {jnp.sum(ratio > 1 / 6000)} of 640 above, {left[name]:.1%} left")
+plt.axhline(1 / 6000, color="black", linestyle=":")
+plt.gca().set(xlabel="mode", ylabel="eigenvalue / largest", ylim=(1e-8, 2))
+plt.legend()
+plt.show()
+assert left["convolutional"] > 3 * left["dense"]
+
+# %% [markdown]
+# The convolutional network has 364 of 640 modes above the line, and 6,000 steps leave 22 % of the labels unfitted (of their
+# squared norm). The fully-connected one has them all above, and nothing is left. Equal epochs are not equal for both.
 #
 # ## The trap of equal epochs, live
 #
@@ -192,23 +227,26 @@ assert unfitted["convolutional"] > 3 * unfitted["fully connected"]  # by far, on
 
 # %%
 ways = {
-    "feature": {"method": "equal_epochs", "alpha": 0.1}, "lazy": {"method": "equal_epochs", "alpha": 100.0},
+    "feature": {"method": "equal_epochs", "alpha": 0.1},
+    "lazy": {"method": "equal_epochs", "alpha": 100.0},
     "solved": {"method": "exact_lazy"}, "well": {"method": "trained_well"}}
 found = {}
 for name, way in ways.items():
     run = convolutional.select(task="digits", **way)
     found[name] = study.train_by(**run.configurations[0])
-    assert run.deviation(lambda **_: found[name]) < 0.5  # the stored one, to half its spread over seeds
-print("kernel change:", *(f"{name} {found[name]['kernel_change'].mean():.1g}" for name in ("feature", "lazy", "well")))
+    assert run.deviation(lambda **_: found[name]) < 0.5  # of the spread over seeds
 
-# %% mystnb={"image": {"alt": "ALT3"}, "figure": {"caption": "The same on digits, computed above: three seeds, means and standard errors.", "name": "fig-convolutional-networks-digits"}}
-error = {name: values["test_error"] for name, values in found.items()}  # (epochs or ridges, seeds)
+# %% mystnb={"image": {"alt": "Test error against epochs on digits. The curve for α = 0.1 falls from 0.86 to 0.17, that for α = 100 from 0.83 to 0.31; dashed levels at 0.12, lazy solved, and 0.07, feature by Adam."}, "figure": {"caption": "The same on digits, computed above: three seeds, means and standard errors.", "name": "fig-convolutional-networks-digits"}}
+error = {name: values["test_error"] for name, values in found.items()}
 curves = {"α = 0.1, SGD": error["feature"], "α = 100, SGD": error["lazy"]}
 levels = {"lazy, solved": error["solved"].min(0), "feature, Adam": error["well"][-1]}
-fig, ax = plt.subplots()
-ntk.plotting.epochs_and_levels(ax, [1, 2, 5, 10, 15], curves, levels)
-print(*(f"{name}: {e.mean():.2f}" for name, e in ({k: c[-1] for k, c in curves.items()} | levels).items()), sep=", ")
-ax.legend(), plt.show()
+ntk.plotting.epochs_and_levels(plt.gca(), [1, 2, 5, 10, 15], curves, levels)
+plt.legend()
+plt.show()
+for name in ("feature", "lazy", "well"):
+    change = found[name]["kernel_change"].mean()
+    print(f"{name}: error {error[name][-1].mean():.2f}, kernel change {change:.1g}")
+print(f"solved: error {error['solved'].min(0).mean():.2f}")
 
 # %% [markdown]
 # On digits the order even changes. After equal epochs the feature run is far ahead of the lazy one (0.17 against 0.31). The
@@ -216,45 +254,53 @@ ax.legend(), plt.show()
 
 # %% [markdown]
 # One curve holds all of it. Below is the test error of the exact lazy limit against the ridge. The dots are the lazy run by
-# gradient descent, put where {prf:ref}`thm-convolutional-networks-steps` says: after $s$ steps, momentum counted tenfold, at the
-# ridge $1/s$.
+# gradient descent, put where {prf:ref}`thm-convolutional-networks-steps` says: after $s$ steps at the ridge $1/s$. With
+# momentum 0.9 the $j$-th gradient back has built up to $10\,(1 - 0.9^j)$ steps, so that $s$ steps count for
+# $10\,\bigl(s - 9\,(1 - 0.9^s)\bigr)$.
 #
 # <details class="answer"><summary>Predict before you run: where on this curve does the lazy run of 15 epochs stop?</summary>
 #
-# 15 epochs of 5 batches are 75 steps, or 750 with momentum: at a ridge of about 1/750, far to the right of the minimum if
+# 15 epochs of 5 batches are 75 steps, or 660 with momentum: at a ridge of about 1/660, far to the right of the minimum if
 # that lies at $10^{-5}$ or below.
 #
 # </details>
 
-# %% mystnb={"image": {"alt": "ALT4"}, "figure": {"caption": "Lazy training on digits: test error against ridge, solved exactly (line), and after 1 to 15 epochs of gradient descent, at the ridge 1/s (dots). Three seeds; bars are standard errors.", "name": "fig-convolutional-networks-ridge"}}
-ridges = jnp.asarray(convolutional.select(task="digits", method="exact_lazy").configurations[0]["ridges"])
-fig, ax = plt.subplots()
-by_seed = ntk.estimate(error["solved"].T), ntk.estimate(error["lazy"].T)
-ax.errorbar(ridges, *by_seed[0], marker=".", label="solved")
-ax.errorbar(1 / (50 * jnp.asarray([1, 2, 5, 10, 15])), *by_seed[1], fmt="o", label="gradient descent")
-ax.set(xscale="log", xlabel="ridge / largest eigenvalue", ylabel="test error"), ax.legend(), plt.show()
-best_ridge = ridges[jnp.argmin(by_seed[0].mean)]
-print(f"best ridge {best_ridge:.0e}: {1 / (50 * best_ridge):.0f} epochs")
+# %% mystnb={"image": {"alt": "Test error against ridge, logarithmic. The solved curve has its minimum of 0.12 at 1e-5 and rises to 0.64 at 0.1. Five dots of gradient descent between 0.0015 and 0.08: the two leftmost close to the curve, the others up to 0.2 above it."}, "figure": {"caption": "Lazy training on digits: test error against ridge, solved exactly (line), and after 1 to 15 epochs of gradient descent, at the ridge 1/s (dots). Three seeds; bars are standard errors.", "name": "fig-convolutional-networks-ridge"}}
+exact = convolutional.select(task="digits", method="exact_lazy").configurations[0]
+ridges, s = jnp.asarray(exact["ridges"]), 5 * jnp.asarray([1, 2, 5, 10, 15])
+exactly, stepwise = ntk.estimate(error["solved"].T), ntk.estimate(error["lazy"].T)
+at = 1 / (10 * (s - 9 * (1 - 0.9**s)))
+plt.errorbar(ridges, *exactly, marker=".", label="solved")
+plt.errorbar(at, *stepwise, fmt="o", label="gradient descent")
+plt.gca().set(xscale="log", xlabel=r"ridge / $\lambda_{\max}$", ylabel="test error")
+plt.legend()
+plt.show()
+print(f"best ridge: {ridges[jnp.argmin(exactly.mean)]:.0e}")
 
 # %% [markdown]
-# ONECURVE
+# The best ridge is $10^{-5}$, that of 2,000 epochs, with 50 steps each: the run stops two decades before. Its last two dots lie close to the
+# curve; the first three lie above it, where steps on random batches fit less than the theorem's steps on all examples.
 #
 # ## Convolutions gain from features
 #
 # The honest question is whether the *best* lazy predictor falls short. Both sides may choose where to stop in hindsight, on
 # the test images: the lazy limit its ridge, Adam its number of epochs (80 on MNIST; on CIFAR-10 40, rather than 160).
 
-# %% mystnb={"image": {"alt": "ALT5"}, "figure": {"caption": "Convolutional networks on MNIST and CIFAR-10: test error of the exact lazy limit against the ridge (line), and of the same network trained by Adam (band). Stored sweep, 3 seeds, means and standard errors.", "name": "fig-convolutional-networks-honest"}}
+# %% mystnb={"image": {"alt": "Three panels of test error against ridge, with a lower dashed band for feature training. MNIST: lazy from 0.34 down to 0.17, feature 0.08. CIFAR-10 with 4,000 images: lazy lowest at 0.59, feature 0.56. With 10,000: lazy lowest at 0.57, feature 0.49."}, "figure": {"caption": "Convolutional networks on MNIST and CIFAR-10: test error of the exact lazy limit against the ridge (line), and of the same network trained by Adam (band). Stored sweep, 3 seeds, means and standard errors.", "name": "fig-convolutional-networks-honest"}}
 cases = [("mnist", 4000), ("cifar10", 4000), ("cifar10", 10_000)]
 fig, axes = plt.subplots(1, 3, figsize=(7.4, 3.4), sharey=True)
 for ax, (task, n) in zip(axes, cases):
     exact = convolutional.select(task=task, method="exact_lazy", num_train=n)
-    ridges, lazy = exact.configurations[0]["ridges"], {"lazy, solved": exact.array("test_error")}
-    ntk.plotting.epochs_and_levels(ax, ridges, lazy, {"feature, Adam": well(task, n)}, ylabel="")
-    ax.set(title=f"{task}, n = {n}", xlabel="ridge / largest eigenvalue"), ax.set_xticks(ridges[::2])
-    best = ridges[lazy["lazy, solved"].mean(1).argmin()]
-    print(f"{task}, {n}: best ridge {best:.0e}, that of {1 / (10 * n / 100 * best):,.0f} epochs")
-axes[0].set_ylabel("test error"), axes[0].legend(), plt.show()
+    ridges, lazy = exact.configurations[0]["ridges"], exact.array("test_error")
+    levels = {"feature, Adam": well(task, n)}
+    ntk.plotting.epochs_and_levels(ax, ridges, {"lazy, solved": lazy}, levels)
+    ax.set(title=f"{task}, n = {n}", xlabel=r"ridge / $\lambda_{\max}$", ylabel="")
+    ax.set_xticks(ridges[::2])
+    epochs = 1 / (10 * n / 100 * ridges[lazy.mean(1).argmin()])
+    print(f"{task}, {n}: the best ridge is that of {epochs:,.0f} epochs")
+axes[0].set(ylabel="test error")
+axes[0].legend()
+plt.show()
 
 # %% [markdown]
 # The same in numbers, with what each draw of the data says, and with Adam for too long:
@@ -262,13 +308,17 @@ axes[0].set_ylabel("test error"), axes[0].legend(), plt.show()
 # %%
 gaps = {case: solved(*case) - well(*case) for case in cases}
 for (task, n), gap in gaps.items():
-    print(f"{task}, {n}: lazy {solved(task, n).mean():.3f}, feature {well(task, n).mean():.3f}, gaps", gap.round(3))
-long = stored("trained_well", task="cifar10", epochs=[40, 160])[-1].mean()
-print(f"CIFAR-10, 4000 images, 160 epochs of Adam: {long:.3f}")
-assert gaps["mnist", 4000].min() > 0.05 and gaps["cifar10", 10_000].min() > 0.04  # in every draw
+    ends = solved(task, n).mean(), well(task, n).mean()
+    print(f"{task}, {n}: lazy {ends[0]:.3f}, feature {ends[1]:.3f}, gaps", gap.round(3))
+long = stored("trained_well", "cifar10", epochs=[40, 160])[-1]
+print(f"CIFAR-10, 4000 images, 160 epochs of Adam: {long.mean():.3f}")
+assert gaps["mnist", 4000].min() > 0.05 and gaps["cifar10", 10_000].min() > 0.04
 
 # %% [markdown]
-# HONEST
+# On MNIST the best lazy predictor errs twice as often as the network that Adam trained, and no draw of the data is in doubt.
+# On CIFAR-10 with 4,000 images features gain 0.7 to 6.2 points, which three draws do not settle. With 10,000 images they gain
+# 7.0 to 7.8 points in every draw: more examples pay for features here. And features can be overdone. After 160 epochs on
+# 4,000 images the network errs on 62 %, more than the lazy limit at its best ridge. Both sides need a stop.
 #
 # ## Fully connected: ensembles tell
 #
@@ -289,39 +339,51 @@ assert gaps["mnist", 4000].min() > 0.05 and gaps["cifar10", 10_000].min() > 0.04
 # </details>
 
 # %%
-def errors(value, inputs):
-    """Means over networks where each has one: (data sets, scales, draws of the data)."""
+def errors(kind, inputs):  # means over networks: (data sets, scales, draws)
     runs = connected.select(num_components=inputs)
+    value = {"single": "test_error", "ensemble": "ensemble_error"}[kind]
     return ntk.regimes.tabulate(runs, value, ("task", "scaled_alpha", "data_seed")).mean
 
-# %% mystnb={"image": {"alt": "ALT6"}, "figure": {"caption": "Fully-connected networks: test error of lazy (α̃ = 1000) less that of feature training (α̃ = 0.1), in points; below zero lazy is better. Stored sweep; bars are standard errors over three draws of the data.", "name": "fig-convolutional-networks-connected"}}
-lazy_less_feature, names = {}, connected.axis("task")
+def difference(kind, inputs):  # lazy less feature, in points
+    return 100 * (errors(kind, inputs)[:, -1] - errors(kind, inputs)[:, 0])
+
+# %% [markdown]
+# Drawn for all ten cases:
+
+# %% mystnb={"image": {"alt": "Lazy less feature test error in points for five data sets, with 10 components and with all pixels. Ensembles lie below zero except on MNIST and Fashion-MNIST with all pixels, slightly above. Single networks lie near zero with 10 components and between zero and three points above it with all pixels."}, "figure": {"caption": "Fully-connected networks: test error of lazy (α̃ = 1000) less that of feature training (α̃ = 0.1), in points; below zero lazy is better. Stored sweep; bars are standard errors over three draws of the data.", "name": "fig-convolutional-networks-connected"}}
+names, kinds = connected.axis("task"), ("single", "ensemble")
 fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.8), sharey=True)
-for ax, (inputs, title) in zip(axes, ((10, "10 components"), (None, "all pixels"))):
-    table = {"single": errors("test_error", inputs), "ensemble": errors("ensemble_error", inputs)}
-    shown = {label: 100 * (t[:, -1] - t[:, 0]) for label, t in table.items()}
-    ntk.plotting.differences(ax, names, shown, ylabel="lazy − feature, points" if inputs else "")
-    ax.set(title=title), ax.tick_params(axis="x", rotation=30)
-    lazy_less_feature[inputs] = shown
-axes[0].legend(), plt.show()
+for ax, inputs in zip(axes, (10, None)):
+    samples = {kind: difference(kind, inputs) for kind in kinds}
+    ntk.plotting.differences(ax, names, samples, ylabel="lazy − feature, points")
+    ax.set(title="10 components" if inputs else "all pixels")
+    ax.tick_params(axis="x", rotation=30)
+axes[1].set(ylabel="")
+axes[0].legend()
+plt.show()
 
 # %% [markdown]
 # Three draws estimate a standard error poorly. By Student's law, with two degrees of freedom, a mean of three is outside of
 # 4.3 of its standard errors by chance in one case of twenty; with two standard errors it would be one in five. So:
 
 # %%
-clear = float(stats.t.ppf(0.975, df=2))
-beyond = {}
-for inputs, shown in lazy_less_feature.items():
-    for number, name in enumerate(names):
-        each = [ntk.estimate(shown[label][number]) for label in ("single", "ensemble")]
-        print(f"{name:14s}{inputs or 'all':>4}", *(f"  {e.mean:4.1f} ± {e.standard_error:.1f}" for e in each))
-        beyond[name, inputs] = [float(e.mean / e.standard_error) / clear for e in each]
-assert max(beyond[name, 10][1] for name in ("digits", "mnist", "fashion_mnist")) < -1  # ensembles: lazy
-assert min(beyond[name, None][0] for name in ("mnist", "emnist")) > 1  # single networks: feature
+clear, beyond = stats.t.ppf(0.975, df=2), {}
+print(" " * 13, *(f"{name:>13s}" for name in names))
+for inputs, kind in itertools.product((10, None), kinds):
+    mean, error = ntk.estimate(difference(kind, inputs).T)
+    beyond[kind, inputs] = dict(zip(names, mean / error / clear))
+    cells = (f"{m:7.1f} ± {e:.1f}" for m, e in zip(mean, error))
+    print(f"{kind:9s}{inputs or 'all':>4}", *cells)
+assert all(beyond["ensemble", 10][task] < -1 for task in names[:3])
+assert all(beyond["single", None][task] > 1 for task in ("mnist", "emnist"))
 
 # %% [markdown]
-# CONNECTED
+# With 10 components the lazy ensembles are ahead on all five sets, clearly so on digits, MNIST and Fashion-MNIST. With all
+# pixels no ensemble of feature-trained networks is clearly ahead either. *Single* networks of this width tell the opposite:
+# with all pixels features are clearly better on MNIST and EMNIST, by 3.1 and 1.5 points. "Better when lazy" is a statement
+# about ensembles, or about networks so wide that one is as good as many. The exception that Geiger and co-authors make, for
+# data reduced by PCA, we do not find: there our lazy ensembles gain most. Their training sets are up to 40 times larger, and
+# which of the differences decides this page has not tested.
 #
 # One case is computed again, here and now: digits, 10 components, the first draw of the data, 8 networks.
 
@@ -330,27 +392,28 @@ one_case = {"task": "digits", "num_components": 10, "data_seed": 0}
 for scaled_alpha in (0.1, 1000.0):
     run = connected.select(scaled_alpha=scaled_alpha, **one_case)
     fresh = ntk.regimes.crossover(**run.configurations[0])
-    assert run.deviation(lambda **_: fresh) < 0.5  # half of the spread over seeds
-    print(f"α̃ = {scaled_alpha:g}: kernel change {fresh['kernel_change'].mean():.2g}, "
-          f"single {fresh['test_error'].mean():.3f}, ensemble {fresh['ensemble_error']:.3f}")
+    assert run.deviation(lambda **_: fresh) < 0.5  # of the spread over seeds
+    single, ensemble = fresh["test_error"].mean(), fresh["ensemble_error"]
+    print(f"α̃ = {scaled_alpha:g}: single {single:.3f}, ensemble {ensemble:.3f}")
 
 # %% [markdown]
 # What does averaging gain at each scale? MNIST, with the crossover $\tilde\alpha = 1$ between the two:
 
-# %% mystnb={"image": {"alt": "ALT7"}, "figure": {"caption": "Fully-connected networks on MNIST: test error of single networks and of the ensemble of 8 at three scales, means and standard errors over three draws of the data.", "name": "fig-convolutional-networks-ensembles"}}
-kinds, at = {"single": "test", "ensemble": "ensemble"}, names.index("mnist")
+# %% mystnb={"image": {"alt": "Test error on MNIST at α̃ = 0.1, 1 and 1000, single networks and ensembles. With 10 components the ensemble falls from 0.158 to 0.135 while single networks stay near 0.16. With all pixels single networks rise from 0.127 to 0.157 while the ensemble stays near 0.12."}, "figure": {"caption": "Fully-connected networks on MNIST: test error of single networks and of the ensemble of 8 at three scales, means and standard errors over three draws of the data.", "name": "fig-convolutional-networks-ensembles"}}
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.4), sharey=True)
-for ax, (inputs, title) in zip(axes, ((10, "10 components"), (None, "all pixels"))):
-    both = {label: errors(f"{value}_error", inputs)[at] for label, value in kinds.items()}
+for ax, inputs in zip(axes, (10, None)):
+    both = {kind: errors(kind, inputs)[names.index("mnist")] for kind in kinds}
     ntk.plotting.epochs_and_levels(ax, [0.1, 1, 1000], both, {})
-    ax.set(title=title, xlabel="α̃")
-    gained = both["single"].mean(1) - both["ensemble"].mean(1)
-    print(f"{title}: averaging gains", *(f"{100 * g:.1f}" for g in gained), "points")
+    ax.set(title="10 components" if inputs else "all pixels", xlabel="α̃")
+    gained = 100 * (both["single"] - both["ensemble"]).mean(1)
+    print(inputs or "all", "inputs: averaging gains", *(f"{g:.1f}" for g in gained))
     assert gained[-1] > 2 * gained[0]  # lazy networks have more to average away
-axes[0].legend(), plt.show()
+axes[0].legend()
+plt.show()
 
 # %% [markdown]
-# ENSEMBLES
+# Averaging gains 2.0 and 3.7 points when lazy, 0.3 and 0.8 when features are learned. With all pixels that is the whole
+# difference between the regimes: 3.1 points for single networks, 0.2 ± 0.3 for ensembles.
 #
 # ## Where it breaks
 #
@@ -477,7 +540,8 @@ ntk.exercises.convolutional_networks.check_steps(steps)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
 # First convolution 9 c, second 9 c², readout 10 c; JᵀJ takes n k p² operations.
 num_params = lambda c: 9 * c + 9 * c**2 + 10 * c
-ntk.exercises.convolutional_networks.check_network_size((num_params(48) / num_params(12)) ** 2)
+factor = (num_params(48) / num_params(12)) ** 2
+ntk.exercises.convolutional_networks.check_network_size(factor)
 
 # %% [markdown]
 # :::{exercise} ★★ Which cases are clear?
@@ -490,14 +554,14 @@ ntk.exercises.convolutional_networks.check_network_size((num_params(48) / num_pa
 #
 # <details class="hint"><summary>Hint</summary>
 #
-# Take `errors("ensemble_error", inputs)`; difference along the axis of scales, then `ntk.estimate` over draws of the data.
+# Take `difference("ensemble", inputs)`, then `ntk.estimate` over draws of the data.
 #
 # </details>
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
 # Difference each draw first: draws that are harder are harder for both.
-tables = jnp.concatenate([errors("ensemble_error", inputs) for inputs in (10, None)])
-mean, error = ntk.estimate((tables[:, -1] - tables[:, 0]).T)
+ten = jnp.concatenate([difference("ensemble", inputs) for inputs in (10, None)])
+mean, error = ntk.estimate(ten.T)
 cases = (int(jnp.sum(mean < -clear * error)), int(jnp.sum(mean > clear * error)))
 ntk.exercises.convolutional_networks.check_clear_cases(cases)
 
@@ -526,7 +590,8 @@ def lazy_errors(x_train, y_train, x, y):
     outputs = jax.vmap(lambda delta: ntk.differential(f, start, delta, x))(deltas)
     return jax.vmap(lambda out: study.classification_error(out, y))(outputs)
 
-left_out = lazy_errors(data.x_train[:150], data.y_train[:150], data.x_train[150:], data.y_train[150:])
+x, y = data.x_train, data.y_train
+left_out = lazy_errors(x[:150], y[:150], x[150:], y[150:])
 ntk.exercises.convolutional_networks.check_ridge(ridges[jnp.argmin(left_out)])
 
 # %% [markdown]
@@ -546,11 +611,12 @@ ntk.exercises.convolutional_networks.check_ridge(ridges[jnp.argmin(left_out)])
 # </details>
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
-# Neighbours are what a 3 × 3 window sees; shuffled, they have nothing to do with each other.
+# Neighbours are what a 3 × 3 window sees; shuffled, they are strangers.
 order = jax.random.permutation(jax.random.key(9), 64)
 shuffle = lambda x: x.reshape(-1, 64)[:, order].reshape(x.shape)
 plain = lazy_errors(*data).min()
-shuffled = lazy_errors(shuffle(data.x_train), data.y_train, shuffle(data.x_test), data.y_test).min()
+x, y, x_test, y_test = data
+shuffled = lazy_errors(shuffle(x), y, shuffle(x_test), y_test).min()
 ntk.exercises.convolutional_networks.check_shuffled((plain, shuffled))
 
 # %% [markdown]
@@ -576,7 +642,11 @@ ntk.exercises.convolutional_networks.check_shuffled((plain, shuffled))
 # - Where lazy training ends, $p$ linear equations tell, solved without a step: `ntk.lazy_limit`.
 # - $s$ steps at $\eta = n/\lambda_{\max}$ fit each mode as a ridge of $\lambda_{\max}/s$ does, up to a factor of two. Equal epochs therefore
 #   compare a trained network with a heavily regularized kernel.
-# SUMMARYPOINTS
+# - The exact lazy limit of a convolutional network errs on 17 % of MNIST, the same network trained by Adam on 8 %. On
+#   CIFAR-10 features are ahead by 7 points with 10,000 images, and not reliably with 4,000.
+# - Feature training needs a stop as lazy training needs a ridge: trained for too long it falls behind the lazy limit.
+# - Fully-connected ensembles are as good or better when lazy, clearly on digits, MNIST and Fashion-MNIST with 10 components.
+#   Single networks are not: lazy training keeps the noise of the initialization, and pays up to 3 points for it.
 #
 # ## What is next
 #
