@@ -99,8 +99,9 @@ plt.show()
 # - compare two regimes fairly: the best of each, ensembles with ensembles, standard errors over draws of the data;
 # - say where fully-connected networks do better when lazy, where they do not, and what convolutions gain from features.
 #
-# You need {doc}`/book/linearization/training_dynamics`, and of this part {doc}`/book/lazy_training/a_choice_of_scale` and {doc}`/book/lazy_training/lazy_or_feature`. Symbols are those of {doc}`/book/notation`; $n$ is the number of
-# training examples, $m$ the width, and $\tilde\alpha = \sqrt m\,\alpha$ the variable on which the plane of that chapter collapses.
+# You need {doc}`/book/linearization/training_dynamics`, and of this part
+# {doc}`/book/lazy_training/a_choice_of_scale` and {doc}`/book/lazy_training/lazy_or_feature`. Symbols are those of
+# {doc}`/book/notation`; $n$ is the number of training examples, $m$ the width, and $\tilde\alpha = \sqrt m\,\alpha$ the variable on which the plane of that chapter collapses.
 #
 # ## Where lazy training ends
 #
@@ -194,8 +195,8 @@ dense = ntk.Serial([ntk.Flatten(), ntk.mlp(64, 2, 10, ntk.relu, w_std=2**0.5)])
 weights, _ = dense.init(jax.random.key(0), data.x_train.shape[1:])
 x, y = data.x_train[:64], data.y_train[:64].reshape(-1)
 
-def modes(net, params):
-    return ntk.eigenmodes(ntk.as_matrix(ntk.gram(ntk.empirical_ntk(net.apply, params), x)))
+def modes(net, w):
+    return ntk.eigenmodes(ntk.as_matrix(ntk.gram(ntk.empirical_ntk(net.apply, w), x)))
 
 both = {"convolutional": modes(net, params0), "dense": modes(dense, weights)}
 
@@ -209,9 +210,8 @@ for name, (eigenvalues, vectors) in both.items():
     left[name] = (vectors.T @ y) ** 2 @ (1 - ratio) ** 6000 / jnp.sum(y**2)
     plt.loglog(jnp.arange(1, 641), ratio, label=name)
     print(f"{name}: {jnp.sum(ratio > 1 / 6000)} of 640 above, {left[name]:.1%} left")
-plt.axhline(1 / 6000, color="black", linestyle=":")
-plt.gca().set(xlabel="mode", ylabel="eigenvalue / largest", ylim=(1e-8, 2))
-plt.legend()
+plt.axhline(1 / 6000, color="black", linestyle=":", label="1/6000")
+plt.gca().set(xlabel="mode", ylabel="relative eigenvalue", ylim=(1e-8, 2)), plt.legend()
 plt.show()
 assert left["convolutional"] > 3 * left["dense"]
 
@@ -251,8 +251,7 @@ print(f"solved: error {error['solved'].min(0).mean():.2f}")
 # %% [markdown]
 # On digits the order even changes. After equal epochs the feature run is far ahead of the lazy one (0.17 against 0.31). The
 # limit of the lazy run is ahead of both, and Adam ahead of it.
-
-# %% [markdown]
+#
 # One curve holds all of it. Below is the test error of the exact lazy limit against the ridge. The dots are the lazy run by
 # gradient descent, put where {prf:ref}`thm-convolutional-networks-steps` says: after $s$ steps at the ridge $1/s$. With
 # momentum 0.9 the $j$-th gradient back has built up to $10\,(1 - 0.9^j)$ steps, so that $s$ steps count for
@@ -308,10 +307,11 @@ plt.show()
 # %%
 gaps = {case: solved(*case) - well(*case) for case in cases}
 for (task, n), gap in gaps.items():
-    ends = solved(task, n).mean(), well(task, n).mean()
-    print(f"{task}, {n}: lazy {ends[0]:.3f}, feature {ends[1]:.3f}, gaps", gap.round(3))
-long = stored("trained_well", "cifar10", epochs=[40, 160])[-1]
-print(f"CIFAR-10, 4000 images, 160 epochs of Adam: {long.mean():.3f}")
+    (mean, error), ends = ntk.estimate(gap), [solved(task, n).mean(), well(task, n).mean()]
+    print(f"{task}, {n}: lazy, feature", *(f"{end:.3f}" for end in ends), end="; gap ")
+    print(f"{mean:.3f} ± {error:.3f}, by draw", gap.round(3))
+long = stored("trained_well", "cifar10", epochs=[40, 160])[-1].mean()
+print(f"cifar10, 4000, by 160 epochs of Adam: {long:.3f}")
 assert gaps["mnist", 4000].min() > 0.05 and gaps["cifar10", 10_000].min() > 0.04
 
 # %% [markdown]
@@ -363,8 +363,8 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# Three draws estimate a standard error poorly. By Student's law, with two degrees of freedom, a mean of three is outside of
-# 4.3 of its standard errors by chance in one case of twenty; with two standard errors it would be one in five. So:
+# Three draws estimate a standard error poorly. Where there is no difference, by Student's law with two degrees of freedom, the
+# mean of three lies beyond 4.3 of its standard errors in one case of twenty, and beyond two of them in one of five. So:
 
 # %%
 clear, beyond = stats.t.ppf(0.975, df=2), {}
@@ -628,7 +628,7 @@ ntk.exercises.convolutional_networks.check_shuffled((plain, shuffled))
 #
 # **Is a smaller test error proof of learned features?** No. It shows that the tangent kernel at initialization is not what
 # predicted. That features changed, the kernel's change says,
-# here 0.7 under Adam and below 0.01 at $\alpha = 100$.
+# on digits 0.7 under Adam and below 0.01 at $\alpha = 100$.
 #
 # **Could a better kernel close the gap?** Possibly. The comparison is with the kernel of this network at its own
 # initialization, because that is what lazy training of it means. Whether some other fixed kernel does as well is another
