@@ -307,9 +307,9 @@ plt.show()
 # %%
 gaps = {case: solved(*case) - well(*case) for case in cases}
 for (task, n), gap in gaps.items():
-    (mean, error), ends = ntk.estimate(gap), [solved(task, n).mean(), well(task, n).mean()]
+    (mean, se), ends = ntk.estimate(gap), [solved(task, n).mean(), well(task, n).mean()]
     print(f"{task}, {n}: lazy, feature", *(f"{end:.3f}" for end in ends), end="; gap ")
-    print(f"{mean:.3f} ± {error:.3f}, by draw", gap.round(3))
+    print(f"{mean:.3f} ± {se:.3f}, by draw", gap.round(3))
 long = stored("trained_well", "cifar10", epochs=[40, 160])[-1].mean()
 print(f"cifar10, 4000, by 160 epochs of Adam: {long:.3f}")
 assert gaps["mnist", 4000].min() > 0.05 and gaps["cifar10", 10_000].min() > 0.04
