@@ -223,7 +223,7 @@ def tabulate(
     all of them together, the value itself; its error is the jackknife's.
 
     Args:
-        runs: that differ along the axes only, as `load("crossover").select(task=..., activation=...)` gives them.
+        runs: that differ along the axes only, for instance those of the sweep "crossover" for one task and activation.
         geometric: of one number a network, take the geometric mean; its error is that of the mean logarithm, times it.
 
     Raises:
