@@ -20,9 +20,9 @@ MAX_RMS = 0.1  # of 255, over all pixels and channels; a changed letter gives ab
 FIGURES = ("image/png", "image/jpeg")
 # Most of the time goes into compiling small programs. With these flags it takes a third less, here and in all processes
 # that tests start, the notebooks' kernels too. What chapters print must not depend on them: `make notebooks` has none.
-os.environ["XLA_FLAGS"] = " ".join(
-    [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false", "--xla_backend_optimization_level=1"]
-).strip()
+FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
+if FLAGS not in os.environ.get("XLA_FLAGS", ""):  # workers inherit them
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()
 # Several processes share the cores: linear algebra that waits for a second one, spinning, takes ten times as long.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # What one process has compiled, others of this run and of later ones need not. `make clean` throws it away.

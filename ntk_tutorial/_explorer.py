@@ -152,6 +152,7 @@ def _encoded(values, errors) -> tuple[str, list[str], str]:
 
 
 def script(known: dict[str, Any], name: str) -> str:
+    """The script of the picture called `name`; "<" is escaped, that no text of the data ends it."""
     content = json.dumps(known, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return re.sub(r"\n +", "\n", SCRIPT).replace("ID", name).replace("DATA", content)
 

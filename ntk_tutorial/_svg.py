@@ -100,6 +100,7 @@ def _ticks(ax: Axes, which: str, units: int) -> list[tuple[int, str]]:
 
 
 def whole(value):
+    """Rounded to whole numbers, those half-way between two upwards."""
     return np.floor(value + 0.5 + TIE).astype(int)
 
 

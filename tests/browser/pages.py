@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
@@ -102,3 +102,26 @@ def opener(browser: Browser, path: Path) -> Iterator[Callable[..., Page]]:
     yield open_file
     for context in contexts:
         context.close()
+
+
+def pictures(browser: Browser, scheme: str, kind: str) -> Iterator[tuple[Page, Locator]]:
+    """Each element of class `kind` on the built site, on its page in that scheme of colours; a script's error fails."""
+    assert (SITE / "index.html").exists(), "There is no built site to look at: run `make book` first"
+    found = [path for path in all_pages() if f'class="{kind}"' in (SITE / path).read_text()]
+    assert found, f"no page has a picture of class {kind}"
+    with served() as address:
+        for path in found:
+            page, problems = browser.new_page(viewport=SIZES["wide"], color_scheme=scheme), []
+            page.on("pageerror", lambda error, problems=problems: problems.append(str(error)))
+            page.goto(address + path, wait_until="domcontentloaded")
+            page.wait_for_function("scheme => document.documentElement.dataset.theme == scheme", arg=scheme)
+            for picture in page.locator(f".{kind}").all():
+                yield page, picture
+                assert problems == [], f"{path}: {problems}"
+            page.close()
+
+
+def assert_readable(text: Locator, scheme: str) -> None:
+    """Light on dark, or dark on light."""
+    ink, ground = text.evaluate(BRIGHTNESS)
+    assert (ink > 170 > 85 > ground) if scheme == "dark" else (ink < 85 < 170 < ground), (ink, ground)
