@@ -26,21 +26,21 @@ ALL_BUT_CONTRAST = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
     "rules": {"color-contrast": {"enabled": False}},
 }
-# Of leaves with the same colours and font sizes, their own and all the way up, the first stays visible.
-HIDE_ALIKE = """
-const looks = new Map([[null, '']]), seen = new Set();
+# Of leaves with the same colours and font sizes, their own and all the way up, mark the first; return what is new.
+MARK_NEW_LOOKS = """known => {
+const looks = new Map([[null, '']]), seen = new Set(known);
 for (const element of document.querySelectorAll('*')) {
   const {color, backgroundColor, backgroundImage, opacity, fontSize, fontWeight} = getComputedStyle(element);
   const own = [color, backgroundColor, backgroundImage, opacity, fontSize, fontWeight].join();
   const above = looks.get(element.parentElement);
   const look = above.endsWith(own) ? above : above + '/' + own;
   looks.set(element, look);
-  if (element.childElementCount || !element.innerText) continue;
-  if (seen.has(look)) element.dataset.alike = ''; else seen.add(look);
+  if (element.childElementCount || !element.innerText || seen.has(look)) continue;
+  seen.add(look);
+  element.dataset.look = '';
 }
-document.getElementById('hide-alike') || document.head.insertAdjacentHTML(
-    'beforeend', '<style id="hide-alike">[data-alike] { visibility: hidden !important; }</style>')
-"""
+return [...seen].slice(known.length);
+}"""
 CHAPTERS = [f"book/{path.parent.name}/{path.stem}.html" for path in chapters()]
 PLAIN = [path.relative_to(pages.ROOT).with_suffix(".html").as_posix() for path in (pages.ROOT / "book").rglob("*.md")]
 PAGES = [*sorted(PLAIN), *CHAPTERS]
@@ -94,6 +94,11 @@ def opened(open_page):
     return functools.cache(open_page)
 
 
+@pytest.fixture(scope="module")
+def known_looks():
+    return set()
+
+
 @pytest.fixture
 def page(opened, path):
     """The page at `path` as it is when one comes to it."""
@@ -104,14 +109,15 @@ def page(opened, path):
     assert page.problems == []
 
 
-def violations(page, rules: dict) -> list[str]:
-    """Return what axe-core finds wrong with a page by some rules, without what the theme brings along.
+def violations(page, rules: dict, parts: str = "html") -> list[str]:
+    """Return what axe-core finds wrong with parts of a page by some rules, without what the theme brings along.
 
     Formulas are left out, since most of the time would go into them: their colours are looked at apart.
     """
     page.evaluate(importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
     # Without preload: it would fetch style sheets from wrong addresses.
-    found = page.evaluate("rules => axe.run({exclude: ['mjx-container']}, rules)", {"preload": False, **rules})
+    context = {"include": [parts], "exclude": ["mjx-container"]}
+    found = page.evaluate("([context, rules]) => axe.run(context, rules)", [context, {"preload": False, **rules}])
     return [
         f"{v['id']}: {node['html'][:300]}"
         for v in found["violations"]
@@ -120,18 +126,22 @@ def violations(page, rules: dict) -> list[str]:
     ]
 
 
-def wrong_contrasts(page) -> list[str]:
-    """Return what axe-core finds too faint to read, among texts no two of which look alike and stand on the same."""
-    page.evaluate(HIDE_ALIKE)
-    found = violations(page, {"runOnly": ["color-contrast"]})
-    page.evaluate("document.querySelectorAll('[data-alike]').forEach(e => e.removeAttribute('data-alike'))")
+def wrong_contrasts(page, known: set[str]) -> list[str]:
+    """Return what axe-core finds too faint to read, among texts no two of which look alike and stand on the same.
+
+    How texts look is added to `known`, and what is known is not looked at again: pages share most of it.
+    """
+    new = page.evaluate(MARK_NEW_LOOKS, sorted(known))
+    found = violations(page, {"runOnly": ["color-contrast"]}, parts="[data-look]") if new else []
+    page.evaluate("document.querySelectorAll('[data-look]').forEach(e => e.removeAttribute('data-look'))")
+    known.update(new)
     return found
 
 
 @needs_browser
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("scheme", pages.SCHEMES)
-def test_page(page, path, scheme):
+def test_page(page, path, scheme, known_looks):
     page.emulate_media(color_scheme=scheme)
     page.wait_for_function("scheme => document.documentElement.dataset.theme == scheme", arg=scheme)
     assert page.locator("mjx-merror").count() == 0, page.locator("mjx-merror").all_inner_texts()
@@ -152,7 +162,7 @@ def test_page(page, path, scheme):
             assert violations(page, ALL_BUT_CONTRAST) == []
         if size == "wide":
             assert scheme == "dark" or violations(page, ALL_BUT_CONTRAST) == []  # which is the same in the dark
-            assert wrong_contrasts(page) == []
+            assert wrong_contrasts(page, known_looks) == []
             assert page.evaluate(FOREIGN_COLOURS) == [], "colours in formulas that the text around them has not"
 
 
