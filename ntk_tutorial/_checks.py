@@ -12,16 +12,26 @@ def is_concrete(*arrays) -> bool:
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in (*jax.tree.leaves(arrays), jnp.add(0.0, 0.0)))
 
 
+@jax.jit
+def _all_finite(trees):
+    """For each of the trees, by name: one program for all, where each operation by itself would be compiled."""
+
+    def finite(tree):
+        return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+    return {name: finite(tree) for name, tree in trees.items()}
+
+
 def check_finite(**trees) -> None:
     """Refuses pytrees, given by name, with NaN or infinite values."""
-    for name, tree in trees.items():
-        for leaf in jax.tree.leaves(tree):
-            if is_concrete(leaf) and not bool(jnp.all(jnp.isfinite(leaf))):
-                bad = int(jnp.sum(~jnp.isfinite(leaf)))
-                raise ValueError(
-                    f"{name} holds {bad} non-finite value(s) of {np.size(leaf)}: remove or repair them first "
-                    f"(jax.config.update('jax_debug_nans', True) finds where they arise)"
-                )
+    concrete = {name: tree for name, tree in trees.items() if jax.tree.leaves(tree) and is_concrete(tree)}
+    for name in [name for name, finite in _all_finite(concrete).items() if not finite]:
+        bad = sum(int(np.sum(~np.isfinite(leaf))) for leaf in jax.tree.leaves(concrete[name]))
+        size = sum(np.size(leaf) for leaf in jax.tree.leaves(concrete[name]))
+        raise ValueError(
+            f"{name} holds {bad} non-finite value(s) of {size}: remove or repair them first "
+            f"(jax.config.update('jax_debug_nans', True) finds where they arise)"
+        )
 
 
 def check_floating(**arrays) -> None:
@@ -54,17 +64,21 @@ def check_kernel_matrix(kernel, name: str = "ntk_train", tolerance: float | None
     if not is_concrete(kernel):
         return
     tolerance = 100 * kernel.shape[0] * float(jnp.finfo(kernel.dtype).eps) if tolerance is None else tolerance
-    scale = float(jnp.max(jnp.abs(kernel)))
-    asymmetry = float(jnp.max(jnp.abs(kernel - kernel.T)))
+    scale, asymmetry = map(float, _size_and_asymmetry(kernel))
     if asymmetry > max(tolerance, 1e-6) * scale:
         raise ValueError(f"{name} is not symmetric: entries differ from their transposes by up to {asymmetry:.3g}")
+
+
+@jax.jit
+def _size_and_asymmetry(kernel):
+    return jnp.max(jnp.abs(kernel)), jnp.max(jnp.abs(kernel - kernel.T))
 
 
 def check_positive(eigenvalues, name: str = "ntk_train") -> None:
     """Eigenvalues, descending, may dip below zero by rounding only, which kinked duals magnify at near-duplicates."""
     if not is_concrete(eigenvalues):
         return
-    lowest, highest = float(eigenvalues[-1]), float(eigenvalues[0])
+    lowest, highest = np.asarray(eigenvalues)[[-1, 0]]
     tolerance = max(1e3 * len(eigenvalues) * float(jnp.finfo(eigenvalues.dtype).eps), 1e-8)
     if lowest < -tolerance * max(highest, 0.0) or highest < 0:
         raise ValueError(

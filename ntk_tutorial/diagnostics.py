@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree, Real
 
@@ -16,11 +18,13 @@ from .linearization import linearize
 Kernel = Float[Array, "n m *kk"]
 
 
+@functools.partial(jax.jit, static_argnames="axis")
 def rms(values: Array, axis: int | tuple[int, ...] | None = None) -> Array:
     """The root of the mean square, over all entries or along some axes."""
     return jnp.sqrt(jnp.mean(values**2, axis))
 
 
+@jax.jit
 def relative_change(before: Array, after: Array) -> Float[Array, ""]:
     """‖after − before‖ / ‖before‖ in the Frobenius norm: of a kernel, of outputs, of parameters."""
     return jnp.linalg.norm((after - before).reshape(-1)) / jnp.linalg.norm(before.reshape(-1))
@@ -33,6 +37,7 @@ class ParameterChange(NamedTuple):
     total: Float[Array, ""]
 
 
+@jax.jit
 def parameter_change(params0: PyTree, params: PyTree) -> ParameterChange:
     """How far parameters moved, relative to their size.
 
@@ -55,11 +60,13 @@ def _norm(tree: PyTree) -> Array:
     return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)))
 
 
+@jax.jit
 def kernel_alignment(kernel1: Kernel, kernel2: Kernel) -> Float[Array, ""]:
     """The cosine ⟨K, K′⟩ / (‖K‖ ‖K′‖) of two kernels [Cristianini et al. 2001]."""
     return jnp.vdot(kernel1, kernel2) / (jnp.linalg.norm(kernel1.reshape(-1)) * jnp.linalg.norm(kernel2.reshape(-1)))
 
 
+@jax.jit
 def centered_alignment(kernel1: Float[Array, "n n"], kernel2: Float[Array, "n n"]) -> Float[Array, ""]:
     """Alignment after both kernels' features have been centred on the data [Cortes, Mohri & Rostamizadeh 2012]."""
     return kernel_alignment(_center(kernel1), _center(kernel2))
@@ -69,6 +76,7 @@ def _center(kernel):
     return kernel - kernel.mean(0, keepdims=True) - kernel.mean(1, keepdims=True) + kernel.mean()
 
 
+@jax.jit
 def target_alignment(kernel: Float[Array, "n n"], y: Float[Array, "n *outputs"]) -> Float[Array, ""]:
     """Alignment of a kernel with the ideal one for targets y, y yᵀ [Cristianini et al. 2001]."""
     y = y.reshape(len(y), -1)
@@ -206,15 +214,20 @@ def power_law(x: Real[ArrayLike, " n"], y: Real[ArrayLike, "*seeds n"]) -> Power
     """
     x, y = jnp.asarray(x, float), jnp.asarray(y, float)
     check_finite(x=x, y=y)
-    if not (bool(jnp.all(x > 0)) and bool(jnp.all(y > 0))):
+    if not (np.all(np.asarray(x) > 0) and np.all(np.asarray(y) > 0)):
         raise ValueError("a power law needs positive x and y: leave out zeros, or look at the absolute value")
     if len(x) < (3 if y.ndim == 1 else 2) or y.ndim > 2 or y.shape[-1] != len(x) or (y.ndim == 2 and len(y) < 2):
         raise ValueError(
             f"x has shape {x.shape} and y {y.shape}: give at least 3 points, or at least 2 seeds as rows of y, "
             f"with as many columns as x has values"
         )
-    if bool(jnp.all(x == x[0])):
+    if np.all(np.asarray(x) == float(x[0])):
         raise ValueError(f"all values of x are {float(x[0]):g}: a slope needs at least two different ones")
+    return _line(x, y)
+
+
+@jax.jit
+def _line(x, y) -> PowerLaw:
     log_x, log_y = jnp.log(x), jnp.atleast_2d(jnp.log(y))
     centered = log_x - log_x.mean()
     exponents = log_y @ centered / jnp.sum(centered**2)

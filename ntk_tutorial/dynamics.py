@@ -26,7 +26,7 @@ from .ensembles import outputs
 from .gram import as_matrix, gram
 from .layers import Layer
 from .networks import infinite_nngp, infinite_ntk
-from .spectra import eigenmodes
+from .spectra import Eigenmodes, eigenmodes
 
 diffrax = lazy("diffrax")
 Times = Real[ArrayLike, "*times"]
@@ -152,24 +152,32 @@ def predict(
         ValueError: if shapes disagree, values are not finite, the kernel is not symmetric positive semi-definite, a
             time or the ridge is negative, or the learning rate is past the largest stable one.
     """
-    num_train = len(y_train)
     f_train0 = jnp.zeros_like(y_train) if f_train0 is None else f_train0
     _check_problem(ntk_train, y_train, f_train0, ts, ridge)
-    residual0 = (y_train - f_train0).reshape(_as_2d(ntk_train).shape[0], -1)
-    modes, responses = _responses(ntk_train, num_train, ts, dynamics, ridge)
-    coefficients = _product(modes, jnp.einsum("...m,mk->...mk", responses, _product(modes.T, residual0)))
+    modes = eigenmodes(_as_2d(ntk_train))
+    _check_stable(dynamics, modes, ridge, len(y_train))
+    kernels, starts = [ntk_train], [f_train0]
+    if ntk_test_train is not None:
+        test0 = jnp.zeros((len(ntk_test_train), *y_train.shape[1:]), y_train.dtype) if f_test0 is None else f_test0
+        _check_test(ntk_test_train, test0, y_train)
+        kernels, starts = [*kernels, ntk_test_train], [*starts, test0]
+    changed = _outputs(*_law(dynamics), modes, kernels, starts, y_train, ts, ridge)
+    return Prediction(*changed, *[None] * (2 - len(changed)))
+
+
+@functools.partial(jax.jit, static_argnames="law")
+def _outputs(law, settings, modes, kernels, starts, y_train, ts, ridge) -> list[Array]:
+    """f₀ + kernel A(t) (y − f₀(X)) for each kernel and its f₀, those of the training points first."""
+    u, responses = modes.eigenvectors, _responses(law, settings, modes.eigenvalues, len(y_train), ts, ridge)
+    residual0 = _product(u.T, (y_train - starts[0]).reshape(len(u), -1))
+    coefficients = _product(u, jnp.einsum("...m,mk->...mk", responses, residual0))
 
     def at_all_times(kernel, f0):
         change = _product(_as_2d(kernel), coefficients)
-        change = change.reshape(*np.shape(ts), *f0.shape)
+        change = change.reshape(*responses.shape[:-1], *f0.shape)
         return jnp.broadcast_to(f0, change.shape) + change
 
-    train = at_all_times(ntk_train, f_train0)
-    if ntk_test_train is None:
-        return Prediction(train, None)
-    f_test0 = jnp.zeros((len(ntk_test_train), *y_train.shape[1:]), y_train.dtype) if f_test0 is None else f_test0
-    _check_test(ntk_test_train, f_test0, y_train)
-    return Prediction(train, at_all_times(ntk_test_train, f_test0))
+    return [at_all_times(kernel, f0) for kernel, f0 in zip(kernels, starts, strict=True)]
 
 
 def predict_linearized(
@@ -248,11 +256,12 @@ def predict_ensemble(
             f"ntk_train, nngp_train, ntk_test_train, nngp_test_train and nngp_test have shapes {shapes}: "
             f"they must be (n, n), (n, n), (m, n), (m, n) and (m, m), rows being test points in all but the first two"
         )
-    modes, responses = _responses(ntk_train, n, ts, dynamics, ridge)
-    responses = responses.reshape(-1, n)
-    # In the basis of the modes, G = T diag(response) with T = Θ(X*, X) U; the rest is the same at all times.
-    to_test, across = _product(ntk_test_train, modes), _product(nngp_test_train, modes)
-    within, y = _product(_product(modes.T, nngp_train), modes), _product(modes.T, y_train.reshape(n, -1))
+    modes = eigenmodes(ntk_train)
+    _check_stable(dynamics, modes, ridge, n)
+    responses = _responses(*_law(dynamics), modes.eigenvalues, n, ts, ridge).reshape(-1, n)
+    to_test, across, within, y = _in_modes(
+        modes.eigenvectors, ntk_test_train, nngp_test_train, nngp_train, y_train.reshape(n, -1)
+    )
     mean = _product(to_test, jnp.einsum("tm,mk->tmk", responses, y))
     # How much each mode of G K Gᵀ, and K**, add to the covariance; K* Gᵀ lies between, by Cauchy and Schwarz.
     sizes = jnp.linalg.norm(to_test, axis=0) * jnp.sqrt(jnp.maximum(jnp.diag(within), 0.0))
@@ -260,6 +269,13 @@ def predict_ensemble(
     covariance = _covariances(responses[chosen], weights, to_test, within, across, nngp_test)
     shape = np.shape(ts)
     return EnsemblePrediction(mean.reshape(*shape, m, *y_train.shape[1:]), covariance.reshape(*shape, m, m))
+
+
+@jax.jit
+def _in_modes(u, ntk_test_train, nngp_test_train, nngp_train, y):
+    """In the basis of the modes, G = T diag(response) with T = Θ(X*, X) U; the rest is the same at all times."""
+    within = _product(_product(u.T, nngp_train), u)
+    return _product(ntk_test_train, u), _product(nngp_test_train, u), within, _product(u.T, y)
 
 
 @jax.jit
@@ -370,7 +386,7 @@ def solve_flow(
     if len(y_train) != len(f_train0):
         raise ValueError(f"y_train holds {len(y_train)} targets and f_train0 {len(f_train0)} outputs: they must agree")
     _check_problem(ntk_train, f_train0, f_train0, ts, 0.0)
-    if is_concrete(ts) and not (ts.ndim == 1 and bool(jnp.all(jnp.isfinite(ts))) and bool(jnp.all(jnp.diff(ts) >= 0))):
+    if is_concrete(ts) and not (ts.ndim == 1 and np.all(np.isfinite(ts)) and np.all(np.diff(ts) >= 0)):
         raise ValueError(f"ts must be finite times in increasing order, got {ts}")
     kernel = _as_2d(ntk_train)
     has_test = ntk_test_train is not None
@@ -405,22 +421,24 @@ def solve_flow(
 _product = functools.partial(jnp.matmul, precision="highest")
 
 
-def _responses(ntk_train, num_train, ts, dynamics, ridge) -> tuple[Float[Array, "n n"], Float[Array, "*times n"]]:
-    """Modes U and, for each t, a response for each mode: A(t) = response((Θ + ridge) / n, t) / n = U diag(...) Uᵀ."""
-    eigenvalues, eigenvectors = eigenmodes(_as_2d(ntk_train))
+def _law(dynamics: Dynamics) -> tuple[type, dict[str, ScalarLike]]:
+    """Its class, and the numbers on which its response depends: what a compiled program takes."""
+    return type(dynamics), vars(dynamics) if isinstance(dynamics, HeavyBall) else {}
+
+
+@functools.partial(jax.jit, static_argnames="law")
+def _responses(law, settings, eigenvalues, num_train, ts, ridge) -> Float[Array, "*times n"]:
+    """For each t, a response for each mode: A(t) = response((Θ + ridge) / n, t) / n = U diag(...) Uᵀ."""
     rates = (eigenvalues + ridge) / num_train
-    if isinstance(dynamics, HeavyBall):
-        _check_stable(dynamics, rates)
     # Below rounding, a mode is not there: at t = ∞ its inverse would only magnify noise.
     present = rates > len(rates) * jnp.finfo(rates.dtype).eps * rates[0]
 
     def response(t):
-        finite = dynamics.response(rates, jnp.where(jnp.isinf(t), 0.0, t))
+        finite = law(**settings).response(rates, jnp.where(jnp.isinf(t), 0.0, t))
         return jnp.where(jnp.isinf(t), jnp.where(present, 1.0 / jnp.where(present, rates, 1.0), 0.0), finite)
 
     times = jnp.asarray(ts, rates.dtype)
-    responses = jax.vmap(response)(times.reshape(-1)).reshape(*times.shape, len(rates)) / num_train
-    return eigenvectors, responses
+    return jax.vmap(response)(times.reshape(-1)).reshape(*times.shape, len(rates)) / num_train
 
 
 def _as_2d(kernel):
@@ -438,7 +456,7 @@ def _check_problem(ntk_train, y_train, f_train0, ts, ridge) -> None:
         raise ValueError(
             f"y_train has shape {y_train.shape}, f_train0 {f_train0.shape}: they must agree, with no broadcasting"
         )
-    if is_concrete(ts) and not bool(jnp.all(jnp.asarray(ts) >= 0)):
+    if is_concrete(ts) and not np.all(np.asarray(ts) >= 0):
         raise ValueError(f"times must be 0 or more, got {ts}")
     if is_concrete(ridge) and ridge < 0:
         raise ValueError(f"ridge must be 0 or more, got {ridge}")
@@ -454,9 +472,12 @@ def _check_test(ntk_test_train, f_test0, y_train) -> None:
         )
 
 
-def _check_stable(dynamics: HeavyBall, rates: Rates) -> None:
-    if is_concrete(rates, dynamics.learning_rate, dynamics.momentum):
-        largest = float(2.0 * (1.0 + dynamics.momentum) / rates[0])
+def _check_stable(dynamics: Dynamics, modes: Eigenmodes, ridge: ScalarLike, num_train: int) -> None:
+    if not isinstance(dynamics, HeavyBall):
+        return
+    if is_concrete(modes, ridge, dynamics.learning_rate, dynamics.momentum):
+        fastest = (np.asarray(modes.eigenvalues)[0] + ridge) / num_train
+        largest = float(2.0 * (1.0 + dynamics.momentum) / fastest)
         if dynamics.learning_rate > largest * (1 + 1e-9):
             raise ValueError(
                 f"learning rate {dynamics.learning_rate:.6g} is past the largest stable one, {largest:.6g} "

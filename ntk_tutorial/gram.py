@@ -219,12 +219,14 @@ def _diagonal(pair, x, batch_size):
     return jax.lax.map(lambda a: pair(a, a), x, batch_size=batch_size)
 
 
+@jax.jit
 def as_matrix(kernel: Float[Array, "n1 n2 k1 k2"]) -> Float[Array, "n1*k1 n2*k2"]:
     """(n1, n2, k, k) to (n1 k, n2 k), the matrix that acts on outputs y of shape (n, k) as y.reshape(-1)."""
     n1, n2, k1, k2 = kernel.shape
     return kernel.transpose(0, 2, 1, 3).reshape(n1 * k1, n2 * k2)
 
 
+@jax.jit
 def trace_outputs(kernel: Float[Array, "n1 n2 k k"]) -> Float[Array, "n1 n2"]:
     """The mean over outputs of Θ_aa(x1, x2), that is its trace over outputs divided by k."""
     return jnp.trace(kernel, axis1=-2, axis2=-1) / kernel.shape[-1]

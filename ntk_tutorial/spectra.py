@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, ScalarLike
 
 from ._checks import check_kernel_matrix, check_positive
 
@@ -26,17 +27,26 @@ def eigenmodes(kernel: Float[Array, "n n"]) -> Eigenmodes:
         ValueError: if the kernel is not square, symmetric, finite and positive semi-definite.
     """
     check_kernel_matrix(kernel, "kernel")
+    computed, modes = _descending_modes(kernel)
+    check_positive(computed, "kernel")
+    return modes
+
+
+@jax.jit
+def _descending_modes(kernel) -> tuple[Float[Array, " n"], Eigenmodes]:
+    """The eigenvalues as computed, and the modes."""
     eigenvalues, eigenvectors = jnp.linalg.eigh(kernel)  # which takes (Θ + Θᵀ) / 2
-    check_positive(eigenvalues[::-1], "kernel")
-    return Eigenmodes(jnp.maximum(eigenvalues[::-1], 0.0), eigenvectors[:, ::-1])
+    return eigenvalues[::-1], Eigenmodes(jnp.maximum(eigenvalues[::-1], 0.0), eigenvectors[:, ::-1])
 
 
+@jax.jit
 def target_power(modes: Eigenmodes, y: Float[Array, "n *outputs"]) -> Float[Array, " n"]:
     """The share of ‖y‖² in each mode, (u_i·y)² / ‖y‖², summed over outputs; the shares add up to one."""
     coefficients = modes.eigenvectors.T @ y.reshape(len(y), -1)
     return jnp.sum(coefficients**2, axis=1) / jnp.sum(y**2)
 
 
-def effective_dimension(eigenvalues: Float[Array, " n"], ridge: float) -> Float[Array, ""]:
+@jax.jit
+def effective_dimension(eigenvalues: Float[Array, " n"], ridge: ScalarLike) -> Float[Array, ""]:
     """Σ_i λ_i / (λ_i + ridge): how many modes a ridge lets through [Hastie, Tibshirani & Friedman 2009, eq. 3.50]."""
     return jnp.sum(jnp.where(eigenvalues > 0, eigenvalues / jnp.where(eigenvalues > 0, eigenvalues + ridge, 1.0), 0.0))
