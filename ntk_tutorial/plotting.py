@@ -298,3 +298,19 @@ def tail(ax: Axes, x, samples, last: int, *, theory: float, label: str = "") -> 
     ax.plot(along, mean[-1] * (along / x[-1]) ** theory, **THEORY)
     ax.legend(fontsize=9, loc="lower left")
     return fit
+
+
+def neighbours(axes, query, title: str, images, labels, truth) -> None:
+    """An image in the first of `axes`, and in the others those found for it, with their labels above.
+
+    A label is bold where it is that of the query, `truth`, and grey with a cross where it is not.
+    """
+    shown = zip(axes, [query, *images], [truth, *labels], strict=True)
+    for place, (ax, image, label) in enumerate(shown):
+        right = label == truth
+        ax.imshow(np.squeeze(np.asarray(image)), cmap="gray_r")
+        text = f"{title}" if place == 0 else f"{label}" if right else f"{label} ✗"
+        ax.set_title(text, fontsize=10, color="black" if right else "0.55", fontweight="bold" if right else "normal")
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.grid(False)

@@ -239,3 +239,16 @@ def test_matrix(ax):
 def test_style_sheet_is_readable():
     with plt.style.context("ntk_tutorial.ntk"):
         assert plt.rcParams["svg.hashsalt"] == "ntk" and plt.rcParams["axes.grid"]
+
+
+def test_neighbours():
+    fig, axes = plt.subplots(1, 3)
+    images = np.arange(12.0).reshape(3, 2, 2, 1)
+    plotting.neighbours(axes, images[0], "a 7", images[1:], [7, 1], 7)
+    for ax, image in zip(axes, images, strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array(), image[..., 0])
+    assert [ax.get_title() for ax in axes] == ["a 7", "7", "1 ✗"]
+    assert [ax.title.get_fontweight() for ax in axes] == ["bold", "bold", "normal"]
+    with pytest.raises(ValueError, match="zip"):
+        plotting.neighbours(axes, images[0], "a 7", images[1:2], [7], 7)
+    plt.close(fig)
