@@ -105,8 +105,9 @@ def shifted_patterns(
 ) -> Dataset:
     """Sequences of shape (dim, 1) on a ring, each with one of two patterns at a random place, and noise everywhere.
 
-    A pattern has `width` entries drawn from N(0, 1), less their mean, and is scaled to length √dim; it starts at a place
-    uniform over all `dim`, and goes on at the beginning where it passes the end. N(0, noise²) is added to every entry.
+    A pattern has `width` entries drawn from N(0, 1), less their mean, and is scaled to length √dim. It starts at a
+    place uniform over all `dim`, and goes on at the beginning where it passes the end. N(0, noise²) is added to every
+    entry.
 
     Args:
         key: draws the two patterns as well. It gives the same sequences whatever the labels are.

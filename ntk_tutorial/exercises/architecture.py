@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..activations import relu
@@ -82,8 +83,8 @@ def check_stride(shifts: set[int]) -> Verdict:
 def _invariant_shifts():
     first = Conv(64, (3,), strides=(2,), padding="CIRCULAR", w_std=SCALE)
     pair = infinite_ntk(Serial([first, PHI, _pooled(1)]))
-    x = np.asarray(jax.random.normal(jax.random.key(1), (4, 12, 1)))
-    at = [gram(pair, x, np.roll(x, s, 1)) for s in range(12)]
+    x = jax.random.normal(jax.random.key(1), (4, 12, 1))
+    at = [gram(pair, x, jnp.asarray(np.roll(x, s, 1))) for s in range(12)]
     return {s for s in range(1, 12) if relative_change(at[0], at[s]) < 1e-6}
 
 
@@ -125,14 +126,14 @@ def check_shuffled(changes: tuple[float, float]) -> Verdict:
     except (TypeError, ValueError):
         return Verdict(False, f"give two numbers, (attention, convolution); got {changes!r}")
     truth = _shuffled_changes()
-    if abs(attention) < 1e-6 and abs(convolution - truth[1]) < 0.01:
+    if abs(attention) < 1e-6 and abs(convolution - truth[1]) < 0.003:
         return Verdict(
             True,
             f"none against {truth[1]:.2f}: pooled attention is invariant under all rearrangements, not only shifts",
         )
-    if abs(convolution) < 1e-6 and abs(attention - truth[1]) < 0.01:
+    if abs(convolution) < 1e-6 and abs(attention - truth[1]) < 0.003:
         return Verdict(False, "the wrong order: give (attention, convolution)")
-    if abs(attention - truth[2]) < 0.01:
+    if abs(attention - truth[2]) < 0.003:
         return Verdict(
             False, "a first convolution of three entries knows neighbours, and so the order: its window is one here"
         )
@@ -154,10 +155,7 @@ def _shuffled_changes():
         _pooled(2),
         Serial([Conv(64, (3,), padding="CIRCULAR", w_std=SCALE), *top]),
     )
-    changes = []
-    for pair in map(infinite_ntk, nets):
-        changes.append(float(relative_change(*(gram(pair, x, z) for z in (x, x[:, order])))))
-    return changes
+    return [float(relative_change(*(gram(pair, x, z) for z in (x, x[:, order])))) for pair in map(infinite_ntk, nets)]
 
 
 def check_test_time(error: float) -> Verdict:
@@ -191,8 +189,8 @@ def _test_time_errors():
     for key in jax.random.split(jax.random.key(3), 12):
         data = shifted_patterns(key, 256, 100)
         x, y = np.asarray(data.x_train[:32]), np.asarray(data.y_train[:32])
-        rows, copies = np.concatenate([data.x_test, x]), [np.roll(x, s, 1) for s in range(12)]
-        each = [np.asarray(gram(pair, rows, copy)) for copy in copies]
+        rows = jnp.concatenate([data.x_test, x])
+        each = [np.asarray(gram(pair, rows, jnp.asarray(np.roll(x, s, 1)))) for s in range(12)]
         plain, mean = each[0], np.mean(each, axis=0)
         ridge = 1e-6 * plain[100, 0] * np.eye(32)
         sides = ((plain, plain), (mean, plain), (mean, mean))
