@@ -277,7 +277,7 @@ for i, n in enumerate((4, 8, 16, 32)):
 for name in ("dense, averaged", "conv, pooled"):
     level, curve = error[name][:, 1:3].mean(0), error["dense"].mean(0)
     ratio = 2 ** np.interp(-level, -curve, np.log2(sizes)) / sizes[1:3]
-    print(f"{name}: dense needs {ratio[0]:.0f} times 8, {ratio[1]:.0f} times 16 examples")
+    print(f"{name}: dense needs {ratio[0]:.0f} times 8, {ratio[1]:.0f} times 16")
     assert np.all((6 < ratio) & (ratio < 24))  # 12, up to a factor of two
 
 # %% [markdown]
