@@ -263,7 +263,7 @@ error = {name: np.stack([errors(k, n, which) for n in sizes if n <= k.shape[2]],
          for name, k in theta.items()}
 
 # %% mystnb={"image": {"alt": "Test error against number of training examples. Dense and flatten lie together, from one half at 4 examples to about 0.1 at 128. Pooled and dense averaged lie together far below, from about 0.15 at 4 examples to about 0.04 at 32."}, "figure": {"caption": "Which of two patterns is it, wherever it is? Test error of four kernels against the number n of training examples; mean and standard error over 12 draws of task and data.", "name": "fig-architecture-examples"}}
-ntk.plotting.means(plt.gca(), sizes, error, log=True, xlabel="n", ylabel="test error")
+ntk.plotting.means(plt.gca(), sizes, error, log=True, xlabel="examples n", ylabel="error")
 plt.show()
 for i, n in enumerate((4, 8, 16, 32)):
     pooled, more = error["conv, pooled"][:, i], error["dense"][:, i + 2]
@@ -751,8 +751,8 @@ ntk.exercises.architecture.check_test_time(answer)
 # - Invariant networks have invariant kernels, at every width and parameter. With circular padding and pooling the check
 #   gives zero up to rounding; with flatten, or dense, a shift changes the kernel by 0.66 and 0.64 of its norm.
 # - Pooling = averaging the flattened kernel over shifts = augmentation by all shifts, exactly, in lazy training.
-# - On a task with that symmetry the dense network needs 19 and 14 times as many examples as the pooled one needs 8 and 16; with
-#   four times as many it is still behind, at each n from 4 to 32.
+# - On a task with that symmetry the dense network needs 19 times as many examples as the pooled one at $n = 8$, 14 times
+#   at 16; with four times as many it is still behind, at each $n$ from 4 to 32.
 # - The receptive field $1 + 2L$ is a cliff: inside it the target is learned from 64 examples, beyond it never.
 # - Pooling over half of the ring serves *which* (0.07) and *where* (0.06); over all of it *where* is lost (0.49).
 # - Plain depth flattens the kernel (squared error 0.18 to 0.53 from 1 to 31 blocks); scaled residual blocks do not
