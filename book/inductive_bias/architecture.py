@@ -30,8 +30,8 @@ jax.config.update("jax_enable_x64", True)
 plt.style.use("ntk_tutorial.ntk")
 
 # %% [markdown]
-# A wide network in the lazy regime, trained to the end on examples $X$ with targets $y$, predicts $f(x) = \Theta(x,
-# X)\,\Theta(X, X)^{-1} y$ ({doc}`/book/linearization/training_dynamics`; we leave out the output at initialization,
+# A wide network in the lazy regime, trained to the end on examples $X$ with targets $y$, predicts
+# $f(x) = \Theta(x, X)\,\Theta(X, X)^{-1} y$ ({doc}`/book/linearization/training_dynamics`; we leave out the output at initialization,
 # which is random). The architecture enters through the tangent kernel $\Theta$ only. So each question about it, what
 # convolutions are good for, why one pools, what skip connections do, is a question about $\Theta$ and has a number for
 # an answer.
@@ -106,8 +106,8 @@ assert np.all(own["pooled"] == 0) and np.mean(own["dense"] < 5) < 0.1
 #
 # ## A convolutional network compares patches
 #
-# Take one hidden convolution with filters of three entries. Each position $s$ of a sequence $x$ has a *patch* $x_{[s]}
-# = (x_{s-1}, x_s, x_{s+1})$, which the network treats as a small fully-connected network treats its input: the same
+# Take one hidden convolution with filters of three entries. Each position $s$ of a sequence $x$ has a *patch*
+# $x_{[s]} = (x_{s-1}, x_s, x_{s+1})$, which the network treats as a small fully-connected network treats its input: the same
 # weights at each position. Let $\Theta_1$ be the tangent kernel of that small network, three inputs and one hidden
 # layer. Then, with $d$ positions,
 #
@@ -303,9 +303,9 @@ for name in ("dense, averaged", "conv, pooled"):
 # :::
 #
 # *Proof.* The solution on the augmented set is unique, and the set is the same after a shift, so the coefficient $c_i$
-# of all copies of example $i$ is the same. Then $f(x) = \sum_i c_i \sum_r \Theta(x, T^r x_i) = \sum_i (d
-# c_i)\,\bar\Theta(x, x_i)$, and the equation at each copy of $x_j$ reads $\sum_i (d c_i)\,\bar\Theta(x_j, x_i) +
-# \rho\,(d c_j) = y_j$. ∎
+# of all copies of example $i$ is the same. Then
+# $f(x) = \sum_i c_i \sum_r \Theta(x, T^r x_i) = \sum_i (d c_i)\,\bar\Theta(x, x_i)$, and the equation at each copy of
+# $x_j$ reads $\sum_i (d c_i)\,\bar\Theta(x_j, x_i) + \rho\,(d c_j) = y_j$. ∎
 #
 # The kernel of any fully-connected network fulfils the condition: it depends on lengths and angles only. Mei and
 # co-authors {cite}`mei2021` state the equivalence, Li and co-authors {cite}`li2019` for convolutional kernels. The
@@ -491,7 +491,8 @@ for i, what in enumerate(("same class", "error")):
     axes[i].set(ylim=(0, 1)), print(what), report(found)
     gap, unsure = ntk.estimate(found["conv, pooled"][:, 2] - found["dense"][:, 2])
     assert abs(gap) > 3 * unsure
-axes[0].get_legend().remove(), plt.show()
+axes[0].get_legend().remove()
+plt.show()
 
 # %% [markdown]
 # **What we see.** Moved by two columns, a digit has 12 % neighbours of its own class in the dense kernel, about what
