@@ -93,6 +93,48 @@ def teacher_student(
     return Dataset(x[:num_train], y[:num_train], x[num_train:], y[num_train:]), {"w": w, "a": a}
 
 
+def shifted_patterns(
+    key: PRNGKeyArray,
+    num_train: int,
+    num_test: int,
+    dim: int = 12,
+    *,
+    width: int = 4,
+    noise: float = 0.5,
+    labels: Literal["which", "where"] = "which",
+) -> Dataset:
+    """Sequences of shape (dim, 1) on a ring, each with one of two patterns at a random place, and noise everywhere.
+
+    A pattern has `width` entries drawn from N(0, 1), less their mean, and is scaled to length √dim. It starts at a
+    place uniform over all `dim`, and goes on at the beginning where it passes the end. N(0, noise²) is added to every
+    entry.
+
+    Args:
+        key: draws the two patterns as well. It gives the same sequences whatever the labels are.
+        labels: "which", +1 for the first pattern and −1 for the second, so that shifts change no label; or "where",
+            +1 where the pattern starts in the first half, −1 elsewhere.
+
+    Raises:
+        ValueError: unless 2 ≤ width ≤ dim, noise ≥ 0 and num_train ≥ 1, and if labels are others.
+    """
+    if labels not in ("which", "where"):
+        raise ValueError(f'labels are "which" or "where", got {labels!r}')
+    if not 2 <= width <= dim or noise < 0 or min(num_train, num_test + 1) < 1:
+        raise ValueError(
+            f"shifted_patterns needs 2 ≤ width ≤ dim, noise ≥ 0 and examples, got width={width}, dim={dim}, "
+            f"noise={noise}, num_train={num_train}, num_test={num_test}"
+        )
+    pattern_key, which_key, where_key, noise_key = jax.random.split(key, 4)
+    num = num_train + num_test
+    patterns = jax.random.normal(pattern_key, (2, width))
+    patterns = on_sphere(patterns - patterns.mean(1, keepdims=True)) * jnp.sqrt(dim / width)
+    which, where = jax.random.bernoulli(which_key, 0.5, (num,)), jax.random.randint(where_key, (num,), 0, dim)
+    still = jnp.pad(patterns, ((0, 0), (0, dim - width)))[which.astype(int)]
+    x = jax.vmap(jnp.roll)(still, where) + noise * jax.random.normal(noise_key, (num, dim))
+    y = jnp.where(which if labels == "which" else 2 * where >= dim, -1.0, 1.0)[:, None]
+    return Dataset(x[:num_train, :, None], y[:num_train], x[num_train:, :, None], y[num_train:])
+
+
 def _draw(
     name: str,
     key: PRNGKeyArray,

@@ -212,6 +212,18 @@ def epochs_and_levels(ax: Axes, epochs, curves, levels, *, ylabel: str = "test e
     ax.xaxis.set_minor_locator(NullLocator())
 
 
+def means(ax: Axes, x, samples, *, log: bool = False, xlabel: str = "", ylabel: str = "") -> None:
+    """Means with standard errors of samples by label, each (seeds, at most len(x)), over x, whose values are ticks."""
+    x = np.asarray(x)
+    for label, values in samples.items():
+        values = np.asarray(values, float).T
+        ax.errorbar(x[: len(values)], values.mean(1), _standard_error(values), marker="o", capsize=2, label=label)
+    ax.set(xscale="log" if log else "linear", xlabel=xlabel, ylabel=ylabel)
+    ax.set_xticks(x, [f"{value:g}" for value in x])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.legend(fontsize=9)
+
+
 def differences(ax: Axes, names, samples, *, ylabel: str) -> None:
     """Means with standard errors of samples (len(names), seeds), by label, side by side over each name."""
     shifts = np.linspace(-0.15, 0.15, len(samples)) if len(samples) > 1 else [0.0]
@@ -298,3 +310,19 @@ def tail(ax: Axes, x, samples, last: int, *, theory: float, label: str = "") -> 
     ax.plot(along, mean[-1] * (along / x[-1]) ** theory, **THEORY)
     ax.legend(fontsize=9, loc="lower left")
     return fit
+
+
+def neighbours(axes, query, title: str, images, labels, truth) -> None:
+    """An image in the first of `axes`, and in the others those found for it, with their labels above.
+
+    A label is bold where it is that of the query, `truth`, and grey with a cross where it is not.
+    """
+    shown = zip(axes, [query, *images], [truth, *labels], strict=True)
+    for place, (ax, image, label) in enumerate(shown):
+        right = label == truth
+        ax.imshow(np.squeeze(np.asarray(image)), cmap="gray_r")
+        text = f"{title}" if place == 0 else f"{label}" if right else f"{label} ✗"
+        ax.set_title(text, fontsize=10, color="black" if right else "0.55", fontweight="bold" if right else "normal")
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.grid(False)

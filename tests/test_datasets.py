@@ -33,6 +33,41 @@ def test_near_duplicates(distance):
     assert jnp.linalg.norm(x[-1] - x[0]) == pytest.approx(distance, rel=1e-8) and y[-1] == -y[0]
 
 
+def test_shifted_patterns():
+    key = jax.random.key(0)
+    quiet = datasets.shifted_patterns(key, 60, 40, 10, width=3, noise=0.0)
+    assert [a.shape for a in quiet] == [(60, 10, 1), (60, 1), (40, 10, 1), (40, 1)]
+    x, y = np.asarray(quiet.x_train[..., 0]), np.asarray(quiet.y_train[:, 0])
+    np.testing.assert_allclose((x**2).sum(1), 10, rtol=1e-12)
+    np.testing.assert_allclose(x.mean(1), 0, atol=1e-12)
+    is_shift = np.stack([np.isclose(x, np.roll(x[0], s)).all(1) for s in range(10)], axis=1)
+    np.testing.assert_array_equal(is_shift.any(1), y == y[0])  # each class is one pattern and its shifts
+    assert 10 < is_shift.any(1).sum() < 50 and is_shift.any(0).all()  # all of them occur
+
+    where = datasets.shifted_patterns(key, 60, 40, 10, width=3, noise=0.0, labels="where")
+    np.testing.assert_array_equal(where.x_train, quiet.x_train)
+    place, left = is_shift.argmax(1)[y == y[0]], np.asarray(where.y_train)[y == y[0], 0] > 0
+    assert sum(np.array_equal((place + start) % 10 < 5, left) for start in range(10)) == 1
+
+    noisy = datasets.shifted_patterns(key, 60, 40, 10, width=3, noise=0.5)
+    np.testing.assert_array_equal(noisy.y_test, quiet.y_test)
+    mean, error = ntk.estimate(((noisy.x_train - quiet.x_train) ** 2).reshape(-1))
+    assert jnp.abs(mean - 0.25) < 4 * error
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 1}, "2 ≤ width"),
+        ({"width": 13}, "got width=13"),
+        ({"noise": -1.0}, "noise"),
+    ],
+)
+def test_shifted_patterns_refuses(change, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.shifted_patterns(jax.random.key(0), 4, 4, 12, **change)
+
+
 def test_teacher_student():
     data, teacher = datasets.teacher_student(jax.random.key(0), 30, 4000, 6, num_neurons=5)
     assert [a.shape for a in (*data, *teacher.values())] == [(30, 6), (30, 1), (4000, 6), (4000, 1), (5, 6), (5,)]

@@ -239,3 +239,27 @@ def test_matrix(ax):
 def test_style_sheet_is_readable():
     with plt.style.context("ntk_tutorial.ntk"):
         assert plt.rcParams["svg.hashsalt"] == "ntk" and plt.rcParams["axes.grid"]
+
+
+def test_neighbours():
+    fig, axes = plt.subplots(1, 3)
+    images = np.arange(12.0).reshape(3, 2, 2, 1)
+    plotting.neighbours(axes, images[0], "a 7", images[1:], [7, 1], 7)
+    for ax, image in zip(axes, images, strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array(), image[..., 0])
+    assert [ax.get_title() for ax in axes] == ["a 7", "7", "1 ✗"]
+    assert [ax.title.get_fontweight() for ax in axes] == ["bold", "bold", "normal"]
+    with pytest.raises(ValueError, match="zip"):
+        plotting.neighbours(axes, images[0], "a 7", images[1:2], [7], 7)
+    plt.close(fig)
+
+
+def test_means(ax):
+    samples = {"long": jnp.asarray([[1.0, 2.0, 4.0], [3.0, 2.0, 8.0]]), "short": jnp.asarray([[1.0, 0.0], [1.0, 1.0]])}
+    plotting.means(ax, [1, 4, 16], samples, log=True, xlabel="n", ylabel="error")
+    for (line, _, (bars,)), values in zip(ax.containers, samples.values(), strict=True):
+        mean, error = ntk.estimate(values)
+        np.testing.assert_allclose(line.get_xydata(), np.stack([[1, 4, 16][: len(mean)], mean], 1))
+        np.testing.assert_allclose([s[:, 1] for s in bars.get_segments()], np.stack([mean - error, mean + error], 1))
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["1", "4", "16"] and ax.get_xscale() == "log"
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["long", "short"]

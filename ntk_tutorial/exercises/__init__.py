@@ -5,6 +5,7 @@ Each returns a `Verdict`: whether the answer is right and, where it is wrong in 
 
 from . import (
     a_choice_of_scale,
+    architecture,
     convolutional_networks,
     fluctuations,
     large_kernels,
@@ -20,6 +21,7 @@ from ._verdict import Verdict
 __all__ = [
     "Verdict",
     "a_choice_of_scale",
+    "architecture",
     "convolutional_networks",
     "fluctuations",
     "large_kernels",
