@@ -9,6 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.ticker import NullLocator
 
+from ._initialization_figures import (
+    conditions,
+    dials,
+    edge_of_chaos,
+    frequencies,
+    initial_function,
+    kernel_shape,
+    learned_wave,
+    signal,
+)
 from .diagnostics import PowerLaw, power_law
 
 THEORY = {"color": "black", "linestyle": "--", "linewidth": 1.4}
