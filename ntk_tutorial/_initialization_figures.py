@@ -19,7 +19,7 @@ def frequencies(ax: Axes, spectra, *, theory=None) -> None:
     """
     for i, (fmt, (label, values)) in enumerate(zip(("o", ".", "-", ":"), spectra.items(), strict=False)):
         values, k = np.asarray(values, float)[1:], np.arange(1, len(values))
-        ax.loglog(k, np.where(values > 1e-14 * values.max(), values, np.nan), fmt, label=label)
+        ax.loglog(k, np.where(values > 1e-14 * values.max(), values, np.nan), fmt, label=label, markersize=4)
         if theory is not None:
             along = k[len(k) // 8 :]
             ax.loglog(along, values[len(k) // 2] * (along / k[len(k) // 2]) ** theory[i], **DASHED)
@@ -51,7 +51,7 @@ def signal(axes, activation, w_stds, b_std: float, theory, measured) -> None:
 
     Args:
         theory: (len(w_stds), layers).
-        measured: (len(w_stds), seeds, layers); dots with standard errors, at every third layer.
+        measured: (len(w_stds), seeds, layers); dots with standard errors, at every fifth layer.
     """
     c = np.linspace(0, 1, 60)
     variances = fixed_point(activation, w_stds, b_std).variance
@@ -62,7 +62,7 @@ def signal(axes, activation, w_stds, b_std: float, theory, measured) -> None:
         image = correlation_map(activation, c, variance=q, w_std=w_std, b_std=b_std)
         axes[0].plot(c, image, label=f"σ_w = {float(w_std):.2f}")
         axes[1].plot(layers, theory[i], color=f"C{i}")
-        axes[1].errorbar(layers[::3], measured[i].mean(0)[::3], error[i, ::3], fmt="o", color=f"C{i}", markersize=4)
+        axes[1].errorbar(layers[::5], measured[i].mean(0)[::5], error[i, ::5], fmt="o", color=f"C{i}", markersize=4)
     axes[0].plot(c, c, **DASHED)
     axes[0].set(xlabel="correlation c", ylabel="one layer later, C(c)")
     axes[0].legend(fontsize=9)
@@ -81,7 +81,7 @@ def edge_of_chaos(ax: Axes, activations, variances, w_stds, b_std: float) -> Non
         ax.plot(w[:1] if point else w, b[:1] if point else b, "ko" if point else "-", mfc="none", label=label)
     for i, w_std in enumerate(w_stds):
         ax.plot(w_std, b_std, "o", color=f"C{i}")
-    ax.text(0.72, 1.1, "order")
+    ax.text(0.68, 0.75, "order")
     ax.text(1.75, 0.35, "chaos")
     ax.set(xlabel="weight scale σ_w", ylabel="bias scale σ_b", xlim=(0.6, 2.2), ylim=(-0.05, 1.5))
     ax.legend(fontsize=9)
@@ -111,41 +111,24 @@ def dials(axes, x, edge: float, panels, *, level: float) -> None:
     axes[-1].axhline(level, **DASHED)
 
 
-def initial_function(axes, widths, mean, floor, with_f0, symmetrized) -> tuple:
-    """Distances of predictions from `mean`: left of single networks, right of means over K of the widest with f₀.
+def falling(ax: Axes, widths, samples, *, ylabel: str, theory: float = -0.5, level: float | None = None) -> None:
+    """Means of samples (seeds, widths) by label against the width, with standard errors, on logarithmic axes.
 
     Args:
-        mean: (points, outputs), the mean prediction at infinite width.
-        floor: drawn dashed on the left, the share of the initial function at infinite width.
-        with_f0, symmetrized: predictions (seeds, widths, points, outputs). On the right the symmetrized ones of the
-            largest width are a band of two standard errors.
-
-    Returns:
-        The distances of both (seeds, widths), and those of the means on the right by K.
+        theory: an exponent, dashed through the last mean of what falls fastest.
+        level: drawn dotted.
     """
-    from .plotting import scaling  # which imports this file
-
-    both = [np.asarray(a, float) for a in (with_f0, symmetrized)]
-    distances = [_distance(a, mean) for a in both]
-    for distance, label in zip(distances, ("with f₀", "symmetrized"), strict=True):
-        scaling(axes[0], widths, distance, label=label)
-    axes[0].axhline(float(floor), **DASHED)
-    axes[0].set(xlabel="width", ylabel="distance", ylim=(None, 0.6))
-    seeds, widest = len(both[0]), both[0][:, -1]
-    numbers = [K for K in (1, 2, 3, 4, 6, 8, 12) if seeds % K == 0 and seeds // K > 1]
-    groups = {K: _distance(widest.reshape(seeds // K, K, *widest.shape[1:]).mean(1), mean).mean() for K in numbers}
-    axes[1].loglog(numbers, list(groups.values()), "o-")
-    axes[1].loglog(numbers, groups[1] * np.asarray(numbers, float) ** -0.5, **DASHED)
-    level, error = distances[1][:, -1].mean(), 2 * distances[1][:, -1].std(ddof=1) / seeds**0.5
-    axes[1].axhspan(level - error, level + error, color="C1", alpha=0.4)
-    axes[1].set(xlabel="networks averaged, K", ylabel="distance")
-    for ax, ticks in ((axes[0], widths), (axes[1], numbers)):
-        ax.set_xticks(ticks, ticks)
-        ax.xaxis.set_minor_locator(NullLocator())
-    axes[0].legend(fontsize=8)
-    return *distances, groups
-
-
-def _distance(predictions, mean):
-    """Root mean square over points and outputs, the last two axes."""
-    return np.sqrt(np.mean((predictions - np.asarray(mean)) ** 2, axis=(-2, -1)))
+    means = {}
+    for label, values in samples.items():
+        values = np.asarray(values, float)
+        means[label] = values.mean(0)
+        error = values.std(0, ddof=1) / len(values) ** 0.5
+        ax.errorbar(widths, means[label], error, fmt="o-", markersize=4, label=label)
+    steepest = min(means.values(), key=lambda mean: mean[-1] / mean[0])
+    ax.plot(widths, steepest[-1] * (np.asarray(widths, float) / widths[-1]) ** theory, **DASHED)
+    if level is not None:
+        ax.axhline(float(level), color="black", linestyle=":", linewidth=1.4)
+    ax.set(xscale="log", yscale="log", xlabel="width", ylabel=ylabel)
+    ax.set_xticks(widths, widths)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.legend(fontsize=8)
