@@ -99,7 +99,7 @@ def conditions(ax: Axes, kappas, limits) -> None:
 def dials(axes, x, edge: float, panels, *, level: float) -> None:
     """Quantities by title against σ_w, one panel each; of samples (len(x), seeds) the mean and its standard error.
 
-    A grey line marks the edge of chaos; the last panel is linear, with a dashed line at `level`, the others logarithmic.
+    A grey line marks the edge of chaos. The last panel is linear, with a dashed line at `level`, the others not.
     """
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
         values = np.asarray(values, float)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.ticker import NullLocator
 
-from ._initialization_figures import (
+from ._initialization_figures import (  # noqa: F401 (part of this module)
     conditions,
     dials,
     edge_of_chaos,

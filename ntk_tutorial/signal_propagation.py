@@ -78,7 +78,7 @@ class FixedPoint(NamedTuple):
     Attributes:
         variance: q*, the pre-activations' variance.
         correlation: c*, that of two different inputs: 1 in the ordered phase and on the edge, less in the chaotic one.
-        chi: χ = σ_w² E[φ'(u)²] with u ~ N(0, q*), the slope of the correlation map at 1: below 1 ordered, above chaotic.
+        chi: χ = σ_w² E[φ'(u)²] with u ~ N(0, q*), the slope of the correlation map at 1: below 1 order, above it chaos.
         slope: that of the correlation map at c*, the factor by which correlations near c* get closer to it in a layer.
     """
 
@@ -94,7 +94,7 @@ def correlation_map(
 ) -> Float[Array, "*shape"]:
     """The correlation of two pre-activations after one layer more, c ↦ (σ_w² E[φ(u) φ(v)] + σ_b²) / q*.
 
-    (u, v) has variances q* = `variance`, which the layer must keep, and correlation c [Poole et al. 2016; Schoenholz et al. 2017].
+    (u, v) has variances q* = `variance`, which the layer must keep, and correlation c [Schoenholz et al. 2017].
     """
     q = jnp.broadcast_to(jnp.asarray(variance, float), jnp.shape(correlation))
     return (w_std**2 * activation.dual(q, q * correlation, q) + b_std**2) / q
@@ -166,13 +166,13 @@ def random_correlations(
     angle = jnp.arccos(correlation)
     x = 2**0.5 * jnp.stack([jnp.array([1.0, 0.0]), jnp.stack([jnp.cos(angle), jnp.sin(angle)])], axis=1)
 
-    def layer(h, key):
-        w_key, b_key = jax.random.split(key)
-        w = w_std / len(h) ** 0.5 * jax.random.normal(w_key, (width, len(h)))
-        z = jnp.matmul(w, h, precision="highest") + b_std * jax.random.normal(b_key, (width, 1))
+    def layer(h, key_and_fan_in):
+        key, fan_in = key_and_fan_in
+        weights = jax.random.normal(key, (width, width + 1))  # and biases
+        z = w_std / jnp.sqrt(fan_in) * jnp.matmul(weights[:, :-1], h, precision="highest") + b_std * weights[:, -1:]
         size = jnp.linalg.norm(z, axis=0)
         return activation.fn(z), z[:, 0] @ z[:, 1] / (size[0] * size[1])
 
-    keys = jax.random.split(key, depth + 1)
-    h, first = layer(x, keys[0])
-    return jnp.append(first, jax.lax.scan(layer, h, keys[1:])[1])
+    padded = jnp.zeros((width, 2)).at[:2].set(x)  # so that all layers have one shape
+    fan_ins = jnp.full(depth + 1, float(width)).at[0].set(2.0)
+    return jax.lax.scan(layer, padded, (jax.random.split(key, depth + 1), fan_ins))[1]

@@ -62,21 +62,20 @@ def learned(kernel, a, y, at=angle):  # from values y at the angles a
 w_stds, depths = (0.5, 1.0, 1.5, 2.0, 4.0), (1, 3, 10)
 wave = lambda a: jnp.sin(a) + jnp.cos(2 * a) / 2
 nine = jnp.array([-2.9, -2.1, -1.5, -0.8, -0.2, 0.6, 1.1, 2.0, 2.6])
+inputs, at = on_circle(nine), jnp.sort(jnp.append(angle[::4], nine))
 erf_ntk = lambda cosine, w, depth=10: ntk.kernels_by_depth(
     ntk.erf, cosine, depth, w_std=w, b_std=0.1).ntk  # Θ for 0, 1, …, depth layers
-at = jnp.sort(jnp.append(angle[::4], nine))
 both = lambda w: (learned(partial(erf_ntk, w=w), nine, wave(nine), at),
                   erf_ntk(jnp.cos(at), w))
 curves, rows = jax.jit(jax.vmap(both))(jnp.array(w_stds))
 
 def frame(axes, i, j):
-    f, row, x = curves[i, depths[j]], rows[i, depths[j]], on_circle(nine)
-    ntk.plotting.over_angle(axes[0], at, f, wave(at), x, wave(nine))
+    f, row = curves[i, depths[j]], rows[i, depths[j]]
+    ntk.plotting.over_angle(axes[0], at, f, wave(at), inputs, wave(nine))
     ntk.plotting.kernel_shape(axes[1], at, row)
 
-ntk.interactive.slider(
-    frame, {"weight scale σ_w": w_stds, "depth L": depths}, panels=2, start=(1, 1),
-    alt="Function learned from nine points, and kernel.")
+ntk.interactive.slider(frame, {"weight scale σ_w": w_stds, "depth L": depths}, panels=2,
+                       start=(1, 1), alt="Learned function, and the kernel behind it.")
 
 # %% [markdown]
 # Nothing differs between two frames but the law from which the start was drawn. All of them fit the nine points exactly. To the
@@ -141,7 +140,7 @@ even = jnp.arange(8, 65, 2)
 spectra = {name: lams[b_stds == b][0, depth] for name, (depth, b) in cases.items()}
 for name, lam in spectra.items():
     slope, odd = ntk.power_law(even, lam[even]).exponent, abs(lam[3::2]).max()
-    print(f"{name}: slope for even k {slope:.2f}, largest odd λ / λ₀ {odd / lam[0]:.4f}")
+    print(f"{name}: even slope {slope:.2f}, largest odd λ / λ₀ {odd / lam[0]:.4f}")
     assert (odd < 1e-14) == (name == "L = 1, σ_b = 0")  # zero up to rounding
     assert abs(slope + 2) < 0.05 or name == "L = 1, σ_b = 0.1"  # k is not yet large
 
@@ -163,7 +162,7 @@ assert max(error(fits[name]).mean() for name in list(cases)[2:]) < 0.01
 # %% mystnb={"image": {"alt": "Left, eigenvalues against frequency on logarithmic axes for four initializations. With bias scale one and with three layers they fall along a straight line; without biases only even frequencies and one are there; with bias scale 0.1 odd ones lie below even ones. Right, functions learned from 64 values of the cosine of three times the angle: with biases the curve covers the target; without, it passes through the data and is right on some arcs and of the wrong sign on others."}, "figure": {"caption": "Left: eigenvalues of ReLU kernels on the circle; zeros are left out; dashed, k⁻². Right: what infinitely wide networks learn from 64 values of cos 3ϑ, the first of eight draws.", "name": "fig-initialization-parity"}}
 fig, axes = plt.subplots(1, 2, figsize=(6, 2.4))
 ntk.plotting.frequencies(axes[0], spectra)
-ntk.plotting.learned_wave(axes[1], angle, {name: fits[name][0] for name in list(cases)[::2]},
+ntk.plotting.learned_wave(axes[1], angle, {n: fits[n][0] for n in list(cases)[::2]},
                           draws[0], jnp.cos(3 * draws[0])), plt.show()
 
 # %% [markdown]
@@ -208,28 +207,28 @@ ntk.plotting.learned_wave(axes[1], angle, {name: fits[name][0] for name in list(
 q = jnp.geomspace(1e-3, 4, 400)
 w_edge = jnp.sqrt(jnp.pi / 4) * (1 + 4 * q) ** 0.25
 b_edge = jnp.sqrt(q - w_edge**2 * 2 / jnp.pi * jnp.arcsin(2 * q / (1 + 2 * q)))
-assert jnp.allclose(jnp.stack(ntk.critical_scales(ntk.erf, q)), jnp.stack([w_edge, b_edge]))
+assert jnp.allclose(b_edge, ntk.critical_scales(ntk.erf, q)[1])  # from w_edge
 scales = jnp.array([0.75, jnp.interp(0.1, b_edge, w_edge), 2.0])
 point = ntk.fixed_point(ntk.erf, scales, 0.1)
 print(*(f"σ_w = {w:.3f}: χ = {chi:.3f}; " for w, chi in zip(scales, point.chi)))
 assert point.chi[0] < 1 < point.chi[2] and abs(point.chi[1] - 1) < 1e-3  # interpolation
 
 # %% [markdown]
-# We compare with real networks of width 256 at these three $\sigma_w$, 16 draws: the correlation of the
+# We compare with real networks of width 128 at these three $\sigma_w$, 24 draws: the correlation of the
 # pre-activations of two inputs, 45° apart, in each of 31 layers.
 
 # %%
 measure = lambda key, w: ntk.random_correlations(
-    key, ntk.erf, jnp.cos(jnp.pi / 4), 256, 30, w_std=w, b_std=0.1)
+    key, ntk.erf, jnp.cos(jnp.pi / 4), 128, 30, w_std=w, b_std=0.1)
 measured = jax.jit(jax.vmap(jax.vmap(measure, (0, None)), (None, 0)))(
-    jax.random.split(jax.random.key(2), 16), scales)
+    jax.random.split(jax.random.key(2), 24), scales)
 wide = jax.vmap(lambda w: ntk.kernels_by_depth(
     ntk.erf, jnp.cos(jnp.pi / 4), 30, w_std=w, b_std=0.1))(scales)
 theory, (mean, bar) = wide.nngp / wide.variance, ntk.estimate(measured.swapaxes(0, 1))
-print(f"largest deviation {abs(mean - theory).max():.3f}, standard errors up to {bar.max():.3f}")
-assert jnp.mean(abs(mean - theory) < 2 * bar) > 0.8  # of independent ones, 95 % would be
+print(f"largest deviation {abs(mean - theory).max():.3f}, error {bar.max():.3f}")
+assert jnp.mean(abs(mean - theory) < 2 * bar) > 0.8  # if independent, 95 %
 
-# %% mystnb={"image": {"alt": "Left, three increasing convex curves from correlation in to correlation out on a dashed diagonal. At weight scale 0.75 the curve is above the diagonal, at the edge it touches it in the corner, at 2 it crosses it near zero. Right, correlation against layer: dots of real networks with error bars along the theory's lines, which rise to one, stay near 0.75, and fall to zero."}, "figure": {"caption": "Left: the correlation map C of erf with σ_b = 0.1 in the ordered phase, on the edge, and in the chaotic phase. Right: correlation of two inputs at each layer; lines, infinite width; dots, mean and standard error of 16 networks of width 256.", "name": "fig-initialization-correlation"}}
+# %% mystnb={"image": {"alt": "Left, three increasing convex curves from correlation in to correlation out on a dashed diagonal. At weight scale 0.75 the curve is above the diagonal, at the edge it touches it in the corner, at 2 it crosses it near zero. Right, correlation against layer: dots of real networks with error bars along the theory's lines, which rise to one, stay near 0.75, and fall to zero."}, "figure": {"caption": "Left: the correlation map C of erf with σ_b = 0.1 in the ordered phase, on the edge, and in the chaotic phase. Right: correlation of two inputs at each layer; lines, infinite width; dots, mean and standard error of 24 networks of width 128.", "name": "fig-initialization-correlation"}}
 fig, axes = plt.subplots(1, 2, figsize=(5.8, 2.2))
 ntk.plotting.signal(axes, ntk.erf, scales, 0.1, theory, measured), plt.show()
 
@@ -248,16 +247,17 @@ ntk.plotting.signal(axes, ntk.erf, scales, 0.1, theory, measured), plt.show()
 #
 # </details>
 #
-# Lechao Xiao, Jeffrey Pennington and Samuel Schoenholz {cite}`xiao2020` derive these three laws. Here are $n = 16$ points at equal angles:
+# Lechao Xiao, Jeffrey Pennington and Samuel Schoenholz {cite}`xiao2020` derive these three laws. We print the condition
+# numbers of $n = 16$ points at equal angles, at $L = 20$ ordered, on the edge and chaotic; then the edge at $L = 2000$.
 
 # %%
-sixteen = angle[::16]
-deep = jax.jit(jax.vmap(lambda w: erf_ntk(between(sixteen, sixteen), w, 2000)))(scales)
+dots = angle[::16]
+deep = jax.jit(jax.vmap(lambda w: erf_ntk(between(dots, dots), w, 2000)))(scales)
 low, high = jnp.moveaxis(jnp.linalg.eigvalsh(deep), -1, 0)[jnp.array([0, -1])]
 kappa = jnp.where(low > 1e-13 * high, high / low, jnp.nan)  # else lost in rounding
 growth = (kappa[0, 30] / kappa[0, 20]) ** 0.1
-print(f"×{growth:.2f} a layer, 1/χ = {1 / point.chi[0]:.2f}; L = 20: {kappa[0, 20]:.0e}, edge",
-      f"{kappa[1, 20]:.0f}, chaotic {kappa[2, 20]:.3f}; edge at 2000: {kappa[1, 2000]:.2f}")
+print(f"at 20: {kappa[0, 20]:.0e}, {kappa[1, 20]:.0f}, {kappa[2, 20]:.3f}; edge, 2000:",
+      f"{kappa[1, 2000]:.2f}; ordered ×{growth:.2f}, 1/χ {1 / point.chi[0]:.2f}")
 assert abs(growth * point.chi[0] - 1) < 0.05  # beside the power, a factor of order 1/L
 assert abs(kappa[1, 2000] / 9 - 1) < 0.1 and kappa[2, 20] < 1.01  # the edge is slow
 
@@ -267,14 +267,14 @@ ntk.plotting.edge_of_chaos(axes[0], {"erf": ntk.erf, "ReLU": ntk.relu}, q, scale
 ntk.plotting.conditions(axes[1], kappa, (9, 1)), plt.show()
 
 # %% [markdown]
-# **What we see.** The finite networks follow the maps; the largest deviation, 0.060, is 1.4 of the largest standard error. A few layers
+# **What we see.** The finite networks follow the maps; the largest deviation is 0.060, the largest standard error 0.046. A few layers
 # in the wrong phase suffice: at $L = 20$ the chaotic kernel has the condition number 1.002, the identity but for a factor, and the ordered
-# one 3e+07, growing by 1.44 a layer, near $1/\chi = 1.48$. On the edge $\Theta$ stays usable at any depth, though it approaches $(n + 2)/2 = 9$ slowly: 9.47 at $L = 2000$. For ReLU the edge is one point,
+# one 3e+07, growing by a factor 1.44 a layer, near $1/\chi = 1.48$. On the edge $\Theta$ stays usable at any depth, though it approaches $(n + 2)/2 = 9$ slowly: 9.47 at $L = 2000$. For ReLU the edge is one point,
 # $\sigma_w = \sqrt2$ and $\sigma_b = 0$, as Soufiane Hayou, Arnaud Doucet and Judith Rousseau {cite}`hayou2019` discuss.
 #
 # ## One dial
 #
-# What does that mean for learning? We fix $L = 5$ and turn $\sigma_w$ only. The lines below show the *mean frequency* of the kernel
+# What does that mean for learning? We fix $L = 5$ and turn $\sigma_w$ only. Behind each $\sigma_w$ the lines below show the *mean frequency* of the kernel
 # (that of $\lvert k\rvert$ with weights $\lambda_k$), its condition number on the 16 points, and the *total variation*
 # $\int \lvert f'\rvert\,\mathrm d\vartheta$ of the function learned from the target's values at 16 equally spaced points, in eight rotations.
 
@@ -283,14 +283,14 @@ dial, turns = jnp.arange(0.5, 4.01, 0.25), jax.random.uniform(jax.random.key(3),
 
 def turned(w):
     kernel = lambda cosine: erf_ntk(cosine, w, 5)[5]
-    lam, values = spectrum(kernel(fine)), jnp.linalg.eigvalsh(kernel(between(sixteen, sixteen)))
-    f = jax.vmap(lambda a: learned(kernel, a, wave(a)))(sixteen + turns)
-    return (2 * jnp.arange(1025) @ lam / kernel(jnp.ones(1))[0], values[-1] / values[0],
+    lam, eigs = spectrum(kernel(fine)), jnp.linalg.eigvalsh(kernel(between(dots, dots)))
+    f = jax.vmap(lambda a: learned(kernel, a, wave(a)))(dots + turns)
+    return (2 * jnp.arange(1025) @ lam / kernel(jnp.ones(1))[0], eigs[-1] / eigs[0],
             jnp.sum(abs(jnp.diff(f)), -1))
 
 dialled = jax.jit(jax.vmap(turned))(dial)
 for w, nu, cond, tv in list(zip(dial, *dialled))[::2]:
-    print(f"σ_w = {w:.1f}: {nu:.2f}, {cond:.3g}, {tv.mean():.2f} ± {ntk.estimate(tv)[1]:.2f}")
+    print(f"{w:.1f}: {nu:.2f}, {cond:.3g}, {tv.mean():.2f} ± {ntk.estimate(tv)[1]:.2f}")
 assert dialled[0][0] < 0.2 and dialled[1][0] > 1e6 and nu > 20 and cond < 2.5
 assert jnp.all(tv > 3 * dialled[2][0])  # of the same eight rotations
 
@@ -339,10 +339,10 @@ net = ntk.Serial([ntk.Dense(256, b_std=1.0), ntk.Elementwise(ntk.relu), ntk.Dens
 (first, _, last), s = net.init(jax.random.key(4), (2,))[0], 4.0
 times = lambda s, layer: {name: s * w for name, w in layer.items()}
 start = {1.0: (first, (), last), s: (times(s, first), (), times(1 / s, last))}
-parts = {s: ntk.kernels_by_layer(net, p, on_circle(nine))[..., 0, 0] for s, p in start.items()}
+parts = {s: ntk.kernels_by_layer(net, p, inputs)[..., 0, 0] for s, p in start.items()}
 assert jnp.allclose(parts[s], parts[1.0] * jnp.array([s**-2, s**2])[:, None, None])
 trace = {s: jnp.trace(part, axis1=1, axis2=2) for s, part in parts.items()}
-print("readout's share:", *(f"{t[1] / t.sum():.3f} with s = {s:g}" for s, t in trace.items()))
+print("readout:", *(f"{t[1] / t.sum():.3f} with s = {s:g}" for s, t in trace.items()))
 
 # %% [markdown]
 # What the two parts prefer is seen at infinite width, where the readout's part is $K$, the kernel of random features, and the
@@ -353,9 +353,9 @@ relu1 = lambda cosine: ntk.kernels_by_depth(ntk.relu, cosine, 1, b_std=1.0)
 first = lambda cosine: relu1(cosine).ntk[1] - relu1(cosine).nngp[1]
 last = lambda cosine: relu1(cosine).nngp[1] - 1  # this readout has no bias
 lams = {"first layer": spectrum(first(fine))[:65], "readout": spectrum(last(fine))[:65]}
-fig, ax = plt.subplots(figsize=(4.4, 2.6))
+k, (fig, ax) = jnp.arange(8, 65), plt.subplots(figsize=(4.4, 2.6))
 ntk.plotting.frequencies(ax, lams, theory=(-2, -4)), plt.show()
-slope1, slope2 = (ntk.power_law(jnp.arange(8, 65), lam[8:]).exponent for lam in lams.values())
+slope1, slope2 = (ntk.power_law(k, lam[k]).exponent for lam in lams.values())
 print(f"slopes: {slope1:.2f}, {slope2:.2f}")
 assert abs(slope1 + 2) < 0.05 and abs(slope2 + 4) < 0.05  # k from 8 to 64
 
@@ -377,13 +377,13 @@ params, y = [net.init(jax.random.key(5), (2,))[0] for net in both], wave(nine)[:
 f0 = [ntk.outputs(net.apply, p, on_circle(angle)) for net, p in zip(both, params)]
 
 def end(i, descent):  # the function after 400 steps
-    run = ntk.train(both[i].apply, params[i], on_circle(nine), y, descent, steps=[400])
+    run = ntk.train(both[i].apply, params[i], inputs, y, descent, steps=[400])
     return ntk.outputs(both[i].apply, run.params, on_circle(angle))
 
 f_std = end(0, ntk.gradient_descent(0.3 / 256))
-f_layers = end(1, ntk.descent_by_layer(0.3 / 256, ntk.standard_rates(both[1], params[1])))
-assert jnp.allclose(*f0) and jnp.allclose(f_std, f_layers, rtol=1e-8, atol=1e-8)  # rounding
-print(f"one rate in each: {ntk.rms(f_std - end(1, ntk.gradient_descent(0.1))):.3f} apart")
+f_ours = end(1, ntk.descent_by_layer(0.3 / 256, ntk.standard_rates(both[1], params[1])))
+assert jnp.allclose(*f0) and jnp.allclose(f_std, f_ours, rtol=1e-8)  # rounding
+print(f"one rate: {ntk.rms(f_std - end(1, ntk.gradient_descent(0.1))):.3f} apart")
 
 # %% [markdown]
 # The same function at the start, but another kernel, and after training another function, 0.064 apart. In the standard
@@ -398,27 +398,27 @@ print(f"one rate in each: {ntk.rms(f_std - end(1, ntk.gradient_descent(0.1))):.3
 # $\pm1$ have the same limit as normal ones. But the first layer sums over $d = 2$ inputs only, and there the whole law counts.
 
 # %%
-widths, unit = [64, 128, 256, 512, 1024], ntk.mlp(1, 1, 1, ntk.relu, w_std=2.0, b_std=0.5)
-points = on_circle(jnp.append(nine, angle[16::32]))  # 9 to train, 8 to test on
+ms, unit = [64, 128, 256, 512, 1024], ntk.mlp(1, 1, 1, ntk.relu, w_std=2.0, b_std=0.5)
+grid = on_circle(jnp.append(nine, angle[16::32]))  # 9 to train, 8 to test on
 plus_minus = lambda layer: layer | {"w": jnp.sign(layer["w"])}
-theta = jax.vmap(lambda p: ntk.gram(ntk.empirical_ntk(unit.apply, p), points)[..., 0, 0])
-f = jax.vmap(lambda p: jax.vmap(unit.apply, (None, 0))(p, points))
+theta = jax.vmap(lambda p: ntk.gram(ntk.empirical_ntk(unit.apply, p), grid)[..., 0, 0])
+f = jax.vmap(lambda p: jax.vmap(unit.apply, (None, 0))(p, grid))
 
 def one_draw(key):  # at each width: kernels of three laws, outputs of the first
     p = ntk.draw(unit, jax.random.split(key, 1024), (2,))
-    laws = p, (*p[:2], plus_minus(p[2])), (plus_minus(p[0]), *p[1:])
-    kernels, f0 = jnp.stack([theta(law) for law in laws]), f(p)
-    return (jnp.stack([kernels[:, :m].mean(1) for m in widths], 1),
-            jnp.stack([f0[:m].sum(0) / m**0.5 for m in widths]))
+    laws = [p, (*p[:2], plus_minus(p[2])), (plus_minus(p[0]), *p[1:])]
+    kernels, f0 = jax.vmap(theta)(jax.tree.map(lambda *w: jnp.stack(w), *laws)), f(p)
+    return (jnp.stack([kernels[:, :m].mean(1) for m in ms], 1),
+            jnp.stack([f0[:m].sum(0) / m**0.5 for m in ms]))
 
-kernels, f0 = jax.jit(partial(jax.lax.map, one_draw))(jax.random.split(jax.random.key(6), 24))
+kernels, f0 = jax.lax.map(one_draw, jax.random.split(jax.random.key(6), 24))
 
 # %%
-limit = ntk.gram(ntk.infinite_ntk(unit), points)
+limit = ntk.gram(ntk.infinite_ntk(unit), grid)
 away = lambda k: jnp.linalg.norm(k - limit, axis=(-2, -1)) / jnp.linalg.norm(limit)
-apart = dict(zip(("normal", "readout ±1", "first layer ±1"), away(kernels).swapaxes(0, 1)))
+apart = dict(zip(("normal", "readout ±1", "first ±1"), away(kernels).swapaxes(0, 1)))
 for i, (name, samples) in enumerate(apart.items()):
-    law = ntk.power_law(widths, samples)
+    law = ntk.power_law(ms, samples)
     print(f"{name}: slope {law.exponent:.2f} ± {law.standard_error:.2f}, "
           f"mean of all draws {away(kernels[:, i, -1].mean(0)):.3f} away")
     assert (abs(law.exponent + 0.5) < 3 * law.standard_error) == (i < 2)
@@ -429,7 +429,7 @@ for i, (name, samples) in enumerate(apart.items()):
 #
 # ## The initial function
 #
-# Two things of a draw enter a prediction: its kernel and its initial function. At the end of training on $y$ at the points $X$,
+# Two things of a draw enter a prediction: its kernel and its initial function. At the end of training on $y$ at the grid $X$,
 #
 # $$
 # f(x) = \Theta(x, X)\,\Theta^{-1} y \;+\; \bigl[f_0(x) - \Theta(x, X)\,\Theta^{-1} f_0(X)\bigr].
@@ -443,31 +443,31 @@ for i, (name, samples) in enumerate(apart.items()):
 # %%
 twice = lambda p, x: (net.apply(p[0], x) - net.apply(p[1], x)) / 2**0.5
 doubled = start[1.0], start[1.0]
-theta2 = ntk.gram(ntk.empirical_ntk(twice, doubled), on_circle(nine))[..., 0, 0]
+theta2 = ntk.gram(ntk.empirical_ntk(twice, doubled), inputs)[..., 0, 0]
 assert jnp.allclose(theta2, parts[1.0].sum(0))  # the same kernel, and exactly zero
-assert not jnp.any(ntk.outputs(twice, doubled, on_circle(nine)))
+assert not jnp.any(ntk.outputs(twice, doubled, inputs))
 
 # %% [markdown]
 # Now the predictions of the draws above, with $f_0$ and symmetrized. Distances are from the mean prediction of infinitely wide
 # networks, $\Theta(x, X)\,\Theta^{-1}y$ of the limit, in root mean square over eight test points.
 
 # %% mystnb={"image": {"alt": "Two panels against width from 64 to 1024 on logarithmic axes with error bars. Left, distance of kernels from the limit: normal weights and readout weights of plus or minus one follow the dashed slope of minus one half, with first-layer weights of plus or minus one the distance levels off. Right, distance of predictions: with the initial function it stays near a dotted level of 0.14, symmetrized it falls with slope minus one half."}, "figure": {"caption": "One hidden layer of ReLU on the circle; mean and standard error of 24 draws; dashed, m^(−1/2). Left: relative distance of a network's kernel from the limit for normal weights, for three laws. Right: distance of predictions from the mean of infinitely wide networks; dotted, what f₀ contributes at infinite width.", "name": "fig-initialization-draws"}}
-law = ntk.predict_infinite(unit, points[:9], y, x_test=points[9:])
-predict = jax.jit(jax.vmap(jax.vmap(lambda theta, f0: ntk.predict(
-    theta[:9, :9], y, f_train0=f0[:9], f_test0=f0[9:], ntk_test_train=theta[9:, :9]).test)))
+mean, covariance = ntk.predict_infinite(unit, grid[:9], y, x_test=grid[9:])
+predict = jax.jit(jax.vmap(jax.vmap(lambda k, f: ntk.predict(
+    k[:9, :9], y, f_train0=f[:9], f_test0=f[9:], ntk_test_train=k[9:, :9]).test)))
 noisy, clean = (predict(kernels[:, 0], f) for f in (f0, 0 * f0))
-off, floor = lambda f: ntk.rms(f - law.mean, (-2, -1)), (jnp.trace(law.covariance) / 8) ** 0.5
+off, floor = lambda f: ntk.rms(f - mean, (-2, -1)), (jnp.trace(covariance) / 8) ** 0.5
 errors = {"with f₀": off(noisy), "symmetrized": off(clean)}
 fig, axes = plt.subplots(1, 2, figsize=(5.8, 2.4))
-ntk.plotting.falling(axes[0], widths, apart, ylabel="distance of kernels")
-ntk.plotting.falling(axes[1], widths, errors, level=floor, ylabel="… of predictions")
+ntk.plotting.falling(axes[0], ms, apart, ylabel="distance of kernels")
+ntk.plotting.falling(axes[1], ms, errors, level=floor, ylabel="… of predictions")
 plt.show()
 (mean1, bar1), (mean2, bar2) = (ntk.estimate(e[:, -1]) for e in errors.values())
 twelve = off(noisy[:, -1].reshape(2, 12, 8, 1).mean(1)).mean()
 print(f"with f₀ {mean1:.3f} ± {bar1:.3f}, f₀ alone {floor:.3f}; twelve averaged "
       f"{twelve:.3f}; symmetrized {mean2:.4f} ± {bar2:.4f}")
 assert abs(mean1 - floor) < 3 * bar1 and twelve > mean2 + 3 * bar2
-assert abs(ntk.power_law(widths, errors["symmetrized"]).exponent + 0.5) < 0.1  # 24 draws
+assert abs(ntk.power_law(ms, errors["symmetrized"]).exponent + 0.5) < 0.1  # 24 draws
 
 # %% [markdown]
 # **What we see.** With $f_0$ the distance stays at 0.147 ± 0.008 however wide the network; 0.142 is what $f_0$ alone contributes at infinite width. Symmetrized,
@@ -481,7 +481,7 @@ assert abs(ntk.power_law(widths, errors["symmetrized"]).exponent + 0.5) < 0.1  #
 # initialization still decides, but by its scale: small weights learn features ({doc}`/book/lazy_training/two_layer_networks`), and
 # unbalanced layers can hasten it, as Daniel Kunin and co-authors {cite}`kunin2024` show. Only the parity gap holds in every regime.
 #
-# **Depth must be small against width.** {numref}`fig-initialization-correlation` is a mean over 16 networks. The kernel of a single one fluctuates with a variance that
+# **Depth must be small against width.** {numref}`fig-initialization-correlation` is a mean over 24 networks. The kernel of a single one fluctuates with a variance that
 # grows with $L/m$ (Boris Hanin and Mihai Nica {cite}`hanin2020`), so at depth 2,000 the limits on the edge are those of networks that are wider still.
 #
 # **Symmetrization is not free.** It doubles the parameters, and its twins cancel all even orders of the Taylor expansion in the
@@ -649,7 +649,7 @@ ntk.exercises.initialization.check_depth_scale(-1 / jnp.log(slope))
 # </details>
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"}
-# Ours is θ = s φ with the library's φ and s = √fan-in / σ_w for weights, 1 / σ_b for biases.
+# θ = s φ with the library's φ, and s = √fan-in / σ_w for weights, 1 / σ_b for biases.
 def rates(eta, fan_in, w_std, b_std):
     return eta * fan_in / w_std**2, eta / b_std**2
 
