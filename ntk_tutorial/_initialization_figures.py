@@ -24,7 +24,7 @@ def frequencies(ax: Axes, spectra, *, theory=None) -> None:
             along = k[len(k) // 8 :]
             ax.loglog(along, values[len(k) // 2] * (along / k[len(k) // 2]) ** theory[i], **DASHED)
     ax.set(xlabel="frequency k", ylabel="eigenvalue")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="lower left")
 
 
 def kernel_shape(ax: Axes, angle, row) -> None:
@@ -93,7 +93,7 @@ def conditions(ax: Axes, kappas, limits) -> None:
         ax.loglog(np.arange(1, len(kappa)), kappa[1:], color=f"C{i}")
     for limit in limits:
         ax.axhline(limit, **DASHED)
-    ax.set(xlabel="depth L", ylabel="condition number of Θ")
+    ax.set(xlabel="depth L", ylabel="condition number")
 
 
 def dials(axes, x, edge: float, panels, *, level: float) -> None:
