@@ -190,7 +190,7 @@ ntk.plotting.learned_wave(axes[1], angle, {n: fits[n][0] for n in list(cases)[::
 # c \mapsto C(c) = \frac{\sigma_w^2\,\mathbb{E}[\varphi(u)\varphi(v)] + \sigma_b^2}{q^*},
 # $$ (eq-initialization-map)
 #
-# where $q^*$ is the fixed point of the first map, reached after a few layers. Ben Poole and co-authors {cite}`poole2016`
+# where $q^*$ is the fixed point of the first map, to which it tends. Ben Poole and co-authors {cite}`poole2016`
 # and Samuel Schoenholz and co-authors {cite}`schoenholz2017` found that everything hangs on the slope $\chi = C'(1) =
 # \sigma_w^2\,\mathbb{E}[\varphi'(u)^2]$.
 #
@@ -407,7 +407,7 @@ print(f"one rate: {ntk.rms(f_std - end(1, ntk.gradient_descent(0.1))):.3f} apart
 #
 # "The random initialization fixes the tangent kernel" is often said. At infinite width it is the *law* that fixes it: every
 # draw gives the same $\Theta$. At width $m$ the draw counts. With one hidden layer $\Theta$ is a mean over $m$ independent
-# units, so it fluctuates as $m^{-1/2}$ by the central limit theorem. Of the law, only the variances remain in sums of many
+# units, so it fluctuates as $m^{-1/2}$ by the central limit theorem ({doc}`/book/linearization/tangent_kernel` measures it for tanh). Of the law, only the variances remain in sums of many
 # terms: readout weights $\pm1$ have the same limit as normal ones. But the first layer sums over $d = 2$ inputs only, and
 # there the whole law counts.
 
@@ -444,7 +444,7 @@ for i, (name, samples) in enumerate(apart.items()):
 #
 # ## The initial function
 #
-# Two things of a draw enter a prediction: its kernel and its initial function. At the end of training on $y$ at the grid $X$,
+# Two things of a draw enter a prediction: its kernel and its initial function. At the end of training on $y$ at the points $X$,
 #
 # $$
 # f(x) = \Theta(x, X)\,\Theta^{-1} y \;+\; \bigl[f_0(x) - \Theta(x, X)\,\Theta^{-1} f_0(X)\bigr].
@@ -486,10 +486,10 @@ assert abs(mean1 - floor) < 3 * bar1 and twelve > mean2 + 3 * bar2
 assert abs(ntk.power_law(ms, errors["symmetrized"]).exponent + 0.5) < 0.1  # 24 draws
 
 # %% [markdown]
-# **What we see.** With $f_0$ the distance stays at 0.147 ± 0.008 however wide the network; 0.142 is what $f_0$ alone
+# **What we see.** With $f_0$ the distance hardly falls with the width, to 0.147 ± 0.008 at 1024; 0.142 is what $f_0$ alone
 # contributes at infinite width. Symmetrized, only the kernel's draw is left: 0.0111 ± 0.0007 at width 1024, falling as
 # $m^{-1/2}$. Averaging networks removes $f_0$ as well, but twelve of them still err by 0.030, where one symmetrized network
-# errs by a third of that. What *remains* to average away is in {doc}`/book/lazy_training/fluctuations`.
+# errs by about a third of that. What *remains* to average away is in {doc}`/book/lazy_training/fluctuations`.
 #
 # ## Where it breaks
 #
