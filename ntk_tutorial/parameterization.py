@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, PyTree, ScalarLike
 
+from ._lazy import lazy
 from .empirical import empirical_ntk
 from .gram import gram
 from .layers import Affine, Params
 from .networks import Serial
+
+optax = lazy("optax")
 
 
 def kernels_by_layer(net: Serial, params: Params, x: Float[Array, "n *shape"]) -> Float[Array, "layer n n k k"]:
