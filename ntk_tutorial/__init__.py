@@ -1,10 +1,10 @@
 """Neural tangent kernels and linearized training, in JAX.
 
 Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
-iterative, empirical, structured, linearization, spectra, dynamics, training, diagnostics, laziness, lazy_limit,
-regimes, convolutional_regimes, results, timing, datasets, plotting, interactive. Everything public is reached flat,
-`import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.regimes`, `ntk.convolutional_regimes`, `ntk.results`, `ntk.plotting`,
-`ntk.interactive` and `ntk.exercises` stay modules.
+iterative, empirical, structured, linearization, parameterization, signal_propagation, spectra, dynamics, training,
+diagnostics, laziness, lazy_limit, regimes, convolutional_regimes, results, timing, datasets, plotting, interactive.
+Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.regimes`,
+`ntk.convolutional_regimes`, `ntk.results`, `ntk.plotting`, `ntk.interactive` and `ntk.exercises` stay modules.
 """
 
 from . import _lazy, convolutional_regimes, datasets, exercises, regimes, results
@@ -82,6 +82,16 @@ from .laziness import LazyDistances, lazy_bounds, lazy_distances
 from .lazy_limit import differential, jacobian, lazy_limit
 from .linearization import linearize, scaled, scaled_increment, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
+from .parameterization import descent_by_layer, kernels_by_layer, standard_rates
+from .signal_propagation import (
+    DepthKernels,
+    FixedPoint,
+    correlation_map,
+    critical_scales,
+    fixed_point,
+    kernels_by_depth,
+    random_correlations,
+)
 from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
 from .streaming import stream_gram
 from .structured import Explanation, structured

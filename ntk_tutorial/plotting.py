@@ -9,6 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.ticker import NullLocator
 
+from ._initialization_figures import (  # noqa: F401 (part of this module)
+    conditions,
+    dials,
+    edge_of_chaos,
+    falling,
+    frequencies,
+    kernel_shape,
+    learned_wave,
+    signal,
+)
 from .diagnostics import PowerLaw, power_law
 
 THEORY = {"color": "black", "linestyle": "--", "linewidth": 1.4}
