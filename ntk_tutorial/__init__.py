@@ -82,7 +82,18 @@ from .laziness import LazyDistances, lazy_bounds, lazy_distances
 from .lazy_limit import differential, jacobian, lazy_limit
 from .linearization import linearize, scaled, scaled_increment, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
-from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
+from .spectra import (
+    Eigenmodes,
+    LearningCurve,
+    arc_cosine_eigenvalues,
+    degeneracies,
+    effective_dimension,
+    eigenmodes,
+    learning_curve,
+    relu_ntk_eigenvalues,
+    sphere_eigenvalues,
+    target_power,
+)
 from .streaming import stream_gram
 from .structured import Explanation, structured
 from .timing import median_seconds

@@ -298,3 +298,22 @@ def tail(ax: Axes, x, samples, last: int, *, theory: float, label: str = "") -> 
     ax.plot(along, mean[-1] * (along / x[-1]) ** theory, **THEORY)
     ax.legend(fontsize=9, loc="lower left")
     return fit
+
+
+def filling(axes, angle, learned, target, frequencies, shares, expected) -> None:
+    """A function of the angle (n,) beside its target (black, dashed); the share of each frequency learned, and expected.
+
+    Args:
+        axes: two of them.
+        shares, expected: 0 to 1, one for each frequency; drawn as dots, and as a line of theory.
+    """
+    target = np.asarray(target, float)
+    room = 0.3 * (target.max() - target.min())
+    axes[0].plot(np.asarray(angle), target, **THEORY)
+    axes[0].plot(np.asarray(angle), np.asarray(learned), color="C2")
+    axes[0].set(xlabel="angle of x", ylabel="output", ylim=(target.min() - room, target.max() + room))
+    axes[0].set_xticks([0, np.pi, 2 * np.pi], ["0", "π", "2π"])
+    axes[1].plot(np.asarray(frequencies), np.asarray(expected), **THEORY)
+    axes[1].plot(np.asarray(frequencies), np.asarray(shares), "o", color="C2")
+    axes[1].set(xlabel="frequency", ylabel="share learned", ylim=(-0.1, 1.1))
+    axes[1].set_xticks(np.asarray(frequencies))
