@@ -131,7 +131,7 @@ def arc_cosine_eigenvalues(order: Literal[0, 1], dim: int, num_degrees: int) -> 
     log_a[l] = gammaln(2 * j + 1) - gammaln(j + 1) - l * np.log(2) - gammaln(l - j + (dim - 1) / 2)
     log_a += gammaln(dim / 2) - np.log(np.pi) / 2
     moments = [1 / 2] if order == 0 else [np.exp(gammaln(dim / 2) - gammaln((dim + 1) / 2)) / 2 / np.pi**0.5, 0.5 / dim]
-    return dim**order * jnp.asarray(np.append(moments, np.exp(log_a[order + 1 :]))[:num_degrees] ** 2)
+    return jnp.asarray(dim**order * np.append(moments, np.exp(log_a[order + 1 :]))[:num_degrees] ** 2)
 
 
 def relu_ntk_eigenvalues(dim: int, num_degrees: int) -> Float[Array, " {num_degrees}"]:
@@ -144,10 +144,9 @@ def relu_ntk_eigenvalues(dim: int, num_degrees: int) -> Float[Array, " {num_degr
     Raises:
         ValueError: if dim is below 2 or num_degrees below 1.
     """
-    step = arc_cosine_eigenvalues(0, dim, num_degrees + 1)
-    l = jnp.arange(1, num_degrees)
+    step, l = np.asarray(arc_cosine_eigenvalues(0, dim, num_degrees + 1)), np.arange(1, num_degrees)
     mixed = (l * step[:-2] + (l + dim - 2) * step[2:]) / (2 * l + dim - 2)
-    return arc_cosine_eigenvalues(1, dim, num_degrees) + jnp.append(step[1:2], mixed)
+    return jnp.asarray(arc_cosine_eigenvalues(1, dim, num_degrees) + np.append(step[1], mixed))
 
 
 # Learning curves

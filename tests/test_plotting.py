@@ -239,3 +239,14 @@ def test_matrix(ax):
 def test_style_sheet_is_readable():
     with plt.style.context("ntk_tutorial.ntk"):
         assert plt.rcParams["svg.hashsalt"] == "ntk" and plt.rcParams["axes.grid"]
+
+
+def test_filling():
+    fig, axes = plt.subplots(1, 2)
+    angle = np.linspace(0, 6, 7)
+    plotting.filling(axes, angle, np.cos(angle), np.sin(angle), [1, 2], [0.9, 0.4], [1.0, 0.5])
+    np.testing.assert_allclose(axes[0].lines[0].get_ydata(), np.sin(angle))
+    np.testing.assert_allclose(axes[0].lines[1].get_ydata(), np.cos(angle))
+    assert [line.get_linestyle() for line in axes[1].lines] == ["--", "None"]
+    np.testing.assert_allclose(axes[1].lines[1].get_ydata(), [0.9, 0.4])
+    plt.close(fig)
