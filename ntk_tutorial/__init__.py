@@ -39,6 +39,7 @@ from .diagnostics import (
     RelativeScale,
     centered_alignment,
     estimate,
+    half_time,
     jackknife_error,
     kernel_alignment,
     linearization_error,
@@ -84,11 +85,13 @@ from .linearization import linearize, scaled, scaled_increment, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
 from .spectra import (
     Eigenmodes,
+    Learned,
     LearningCurve,
     arc_cosine_eigenvalues,
     degeneracies,
     effective_dimension,
     eigenmodes,
+    learn_each,
     learning_curve,
     relu_ntk_eigenvalues,
     sphere_eigenvalues,

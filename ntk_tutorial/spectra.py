@@ -1,4 +1,4 @@
-"""Eigenmodes of kernels, on data and on the sphere; how a target spreads over them, and how much of it is learned."""
+"""Eigenmodes of kernels, on data and on the sphere; how a target spreads over them, how much is learned."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def sphere_eigenvalues(
     On the sphere of radius √dim in dim dimensions, Θ(x, x') = κ(angle). By the Funk–Hecke theorem every harmonic
     polynomial of degree ℓ is an eigenfunction of ∫ Θ(x, x') g(x') dx', with eigenvalue
     λ_ℓ = c ∫₀^π κ(a) P_ℓ(cos a) sin(a)^(dim − 2) da, where 1/c = ∫₀^π sin(a)^(dim − 2) da, and P_ℓ is the Gegenbauer
-    polynomial with P_ℓ(1) = 1 [Bach 2017, appendix D.1]. On the circle, dim = 2, P_ℓ(cos a) = cos(ℓ a): a Fourier series.
+    polynomial with P_ℓ(1) = 1 [Bach 2017, appendix D]. On the circle, dim = 2, P_ℓ(cos a) = cos(ℓ a), a Fourier series.
     `degeneracies` says how many eigenfunctions share λ_ℓ.
 
-    The integral is a Gauss–Legendre sum over the angle. ReLU's kernels are smooth functions of it up to both ends, but
-    not of its cosine, the variable of Gauss–Gegenbauer quadrature: the former converges exponentially, the latter slowly.
+    The integral is a Gauss–Legendre sum over the angle. ReLU's kernels are smooth functions of it up to both ends, so
+    that the sum converges exponentially; of the angle's cosine, the variable of Gauss–Gegenbauer sums, they are not.
 
     Args:
         pair: a kernel as a pair function of two examples, such as `infinite_ntk(net)`.
@@ -101,7 +101,7 @@ def degeneracies(dim: int, num_degrees: int) -> Int[np.ndarray, " {num_degrees}"
     """How many independent harmonic polynomials of degree ℓ = 0, 1, … there are in dim dimensions.
 
     C(ℓ + dim − 1, ℓ) − C(ℓ + dim − 3, ℓ − 2): all homogeneous polynomials, less |x|² times those of degree ℓ − 2
-    [Bach 2017, appendix D.1].
+    [Bach 2017, appendix D].
 
     Raises:
         ValueError: if dim is below 2 or num_degrees below 1.
@@ -116,7 +116,7 @@ def arc_cosine_eigenvalues(order: Literal[0, 1], dim: int, num_degrees: int) -> 
 
     Up to a factor of two these are the arc-cosine kernels [Cho & Saul 2009]. φ itself has the coefficients
     a_ℓ = order! (2j)! Γ(dim/2) / (√π 2^ℓ j! Γ(ℓ − j + (dim − 1)/2)) with 2j = ℓ − order − 1, up to sign, for ℓ > order;
-    they vanish where j is no whole number [Bach 2017, appendix D.2]. The eigenvalues are dim^order a_ℓ².
+    they vanish where j is no whole number [Bach 2017, appendix D]. The eigenvalues are dim^order a_ℓ².
     With order 1 this is the NNGP kernel of one hidden ReLU layer without bias, w_std = 1.
 
     Raises:
@@ -137,9 +137,9 @@ def arc_cosine_eigenvalues(order: Literal[0, 1], dim: int, num_degrees: int) -> 
 def relu_ntk_eigenvalues(dim: int, num_degrees: int) -> Float[Array, " {num_degrees}"]:
     """Closed form on the sphere of the NTK of one hidden ReLU layer without bias, w_std = 1.
 
-    Θ = K + cos(angle) K', with the arc-cosine kernels K of order 1 and K' of order 0 [Bietti & Mairal 2019, eq. 3]. The
-    cosine mixes neighbouring degrees: (cos · K')_ℓ = (ℓ K'_{ℓ−1} + (ℓ + dim − 2) K'_{ℓ+1}) / (2ℓ + dim − 2). Odd degrees
-    from 3 on have eigenvalue zero; the others fall as ℓ^(−dim) [ibid., proposition 5].
+    Θ = K + cos(angle) K', with the arc-cosine kernels K of order 1 and K' of order 0 [Bietti & Mairal 2019]. The cosine
+    mixes neighbouring degrees: (cos · K')_ℓ = (ℓ K'_{ℓ−1} + (ℓ + dim − 2) K'_{ℓ+1}) / (2ℓ + dim − 2). Odd degrees from 3
+    on have eigenvalue zero; the others fall as ℓ^(−dim) [ibid., proposition 5].
 
     Raises:
         ValueError: if dim is below 2 or num_degrees below 1.
@@ -166,10 +166,10 @@ class LearningCurve(NamedTuple):
     overfitting: Float[Array, ""]
 
     def test_error(self, power: Float[Array, " modes"], noise_std: ScalarLike = 0.0) -> Float[Array, ""]:
-        """Mean squared error on new inputs (noise of targets not counted), for a target with Σ v_i² = power in each mode.
+        """Mean squared error against the noise-free target, whose squared coefficient in each mode is `power`.
 
-        overfitting · (Σ (1 − learnability)² power + noise²) − noise² [Simon et al. 2023, section 4; their test error
-        counts the noise of test targets too].
+        overfitting · (Σ (1 − learnability)² power + noise²) − noise² [Simon et al. 2023, whose test error counts the
+        noise of the test targets too].
         """
         noise = noise_std**2
         return self.overfitting * (jnp.sum((1 - self.learnability) ** 2 * power) + noise) - noise
@@ -186,8 +186,8 @@ def learning_curve(
 
     With the eigenvalues λ_i of the kernel under the law of the inputs, the effective ridge r solves
     n = Σ_i λ_i / (λ_i + r) + ridge / r; then learnability_i = λ_i / (λ_i + r) and
-    overfitting = n / (n − Σ_i learnability_i²) [Simon, Dickens, Karkada & DeWeese 2023, section 4; the same in other
-    symbols: Bordelon, Canatar & Pehlevan 2020]. Derived for eigenfunctions that behave like independent Gaussian
+    overfitting = n / (n − Σ_i learnability_i²) [Simon, Dickens, Karkada & DeWeese 2023; the same in other symbols:
+    Bordelon, Canatar & Pehlevan 2020]. Derived for eigenfunctions that behave like independent Gaussian
     variables on the examples; where they do not, as on the circle, it can be far off.
 
     Args:
@@ -205,8 +205,8 @@ def learning_curve(
         number = float(jnp.sum(jnp.where(eigenvalues > 0, counts, 0.0)))
         if num_train <= 0 or ridge < 0 or (ridge == 0 and number <= num_train):
             raise ValueError(
-                f"num_train must be positive, the ridge 0 or more, and without ridge num_train must be below the number "
-                f"of modes with positive eigenvalues, {number:g}; got num_train={num_train} and ridge={ridge}"
+                f"num_train must be positive, the ridge 0 or more, and without ridge num_train below the number of "
+                f"modes with positive eigenvalues, {number:g}; got num_train={num_train} and ridge={ridge}"
             )
     highest = jnp.log((jnp.sum(counts * eigenvalues) + ridge) / num_train)
 
@@ -221,3 +221,25 @@ def learning_curve(
     learnability = eigenvalues / (eigenvalues + effective)
     overfitting = num_train / (num_train - jnp.sum(counts * learnability**2))
     return LearningCurve(effective, learnability, overfitting)
+
+
+class Learned(NamedTuple):
+    """Of each mode, the part that regression on a training set found, and its mean squared error, over its power."""
+
+    learnability: Float[Array, " modes"]
+    test_error: Float[Array, " modes"]
+
+
+def learn_each(
+    kernel: Float[Array, "m m"], modes: Float[Array, "m modes"], train: Int[Array, " n"], *, ridge: ScalarLike = 0.0
+) -> Learned:
+    """Kernel (ridge) regression on each column of `modes` in turn, from its values at the rows `train`.
+
+    Learnability is ⟨v, f̂⟩ / ⟨v, v⟩ and the error ⟨(f̂ − v)²⟩ / ⟨v²⟩, means over all m points, the training points too
+    [Simon et al. 2023]. Over a complete orthogonal set of eigenvectors of the kernel, learnabilities add up
+    to n where the ridge is 0.
+    """
+    inner = kernel[train][:, train] + ridge * jnp.eye(len(train))
+    fit = kernel[:, train] @ jnp.linalg.solve(inner, modes[train])
+    power = jnp.mean(modes**2, 0)
+    return Learned(jnp.mean(fit * modes, 0) / power, jnp.mean((fit - modes) ** 2, 0) / power)
