@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import all_networks, case, examples
+from sklearn.kernel_ridge import KernelRidge
 
 import ntk_tutorial as ntk
 
@@ -65,7 +66,10 @@ def test_closed_forms_on_the_sphere_are_the_integrals(dim):
         (ntk.infinite_nngp(net), ntk.arc_cosine_eigenvalues(1, dim, 25)),
     ):
         np.testing.assert_allclose(ntk.sphere_eigenvalues(pair, dim, 25), closed, rtol=0, atol=1e-14)
-    step = lambda x1, x2: jnp.arccos(jnp.clip(-x1 @ x2 / dim, -1, 1)) / (2 * jnp.pi)  # P(w·x > 0 and w·x' > 0)
+
+    def step(x1, x2):  # P(w·x > 0 and w·x' > 0)
+        return (jnp.pi - jnp.arccos(jnp.clip(x1 @ x2 / dim, -1, 1))) / (2 * jnp.pi)
+
     np.testing.assert_allclose(
         ntk.sphere_eigenvalues(step, dim, 25), ntk.arc_cosine_eigenvalues(0, dim, 25), rtol=0, atol=1e-7
     )  # arccos of a rounded number near 1 is off by the root of the rounding
@@ -155,8 +159,14 @@ def test_real_regression_conserves_learnability():
     x = ntk.datasets.sphere(jax.random.key(0), 40, 5)
     kernel = ntk.gram(ntk.infinite_ntk(relu_net(1.0)), x)
     modes, at = ntk.eigenmodes(kernel), jnp.arange(12)
-    fit = kernel[:, at] @ jnp.linalg.solve(kernel[:12, :12], modes.eigenvectors[at])
-    assert jnp.sum(fit * modes.eigenvectors) == pytest.approx(12, rel=1e-8)
+    learned = ntk.learn_each(kernel, modes.eigenvectors, at)
+    assert jnp.sum(learned.learnability) == pytest.approx(12, rel=1e-8)
+    weaker = ntk.learn_each(kernel, modes.eigenvectors, at, ridge=0.1)
+    inner = ntk.eigenmodes(kernel[:12, :12]).eigenvalues
+    assert jnp.sum(weaker.learnability) == pytest.approx(float(ntk.effective_dimension(inner, 0.1)), rel=1e-8)
+    rest = KernelRidge(kernel="precomputed", alpha=0.1).fit(kernel[:12, :12], modes.eigenvectors[:12])
+    error = (rest.predict(kernel[:, :12]) - modes.eigenvectors) ** 2
+    np.testing.assert_allclose(weaker.test_error, error.sum(0), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("num_train", "ridge"), [(5, 0.0), (0, 1.0), (2, -1.0)])
