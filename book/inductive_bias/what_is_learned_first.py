@@ -84,7 +84,7 @@ def frame(axes, i):
                          ks, learned[0, shown[i]], expected[shown[i]])
 
 ntk.interactive.slider(frame, {"step": [int(steps[i]) for i in shown]}, panels=2,
-    start=[7], alt="What a network has learned of a pulse after some steps, and of each wave.")
+    start=[7], alt="What a network has learned of a pulse, and of each of its waves.")
 
 # %% [markdown]
 # At first there is only a broad bump, then it sharpens: low frequencies come first. That networks prefer them was
