@@ -138,8 +138,8 @@ def relu_ntk_eigenvalues(dim: int, num_degrees: int) -> Float[Array, " {num_degr
     """Closed form on the sphere of the NTK of one hidden ReLU layer without bias, w_std = 1.
 
     Θ = K + cos(angle) K', with the arc-cosine kernels K of order 1 and K' of order 0 [Bietti & Mairal 2019]. The cosine
-    mixes neighbouring degrees: (cos · K')_ℓ = (ℓ K'_{ℓ−1} + (ℓ + dim − 2) K'_{ℓ+1}) / (2ℓ + dim − 2). Odd degrees from 3
-    on have eigenvalue zero; the others fall as ℓ^(−dim) [ibid., proposition 5].
+    mixes neighbouring degrees: (cos · K')_ℓ = (ℓ K'_{ℓ−1} + (ℓ + dim − 2) K'_{ℓ+1}) / (2ℓ + dim − 2). Odd degrees from
+    3 on have eigenvalue zero; the others fall as ℓ^(−dim) [ibid., proposition 5].
 
     Raises:
         ValueError: if dim is below 2 or num_degrees below 1.
