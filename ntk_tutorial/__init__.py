@@ -39,6 +39,7 @@ from .diagnostics import (
     RelativeScale,
     centered_alignment,
     estimate,
+    half_time,
     jackknife_error,
     kernel_alignment,
     linearization_error,
@@ -92,7 +93,20 @@ from .signal_propagation import (
     kernels_by_depth,
     random_correlations,
 )
-from .spectra import Eigenmodes, effective_dimension, eigenmodes, target_power
+from .spectra import (
+    Eigenmodes,
+    Learned,
+    LearningCurve,
+    arc_cosine_eigenvalues,
+    degeneracies,
+    effective_dimension,
+    eigenmodes,
+    learn_each,
+    learning_curve,
+    relu_ntk_eigenvalues,
+    sphere_eigenvalues,
+    target_power,
+)
 from .streaming import stream_gram
 from .structured import Explanation, structured
 from .timing import median_seconds

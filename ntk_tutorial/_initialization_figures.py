@@ -11,7 +11,7 @@ from .signal_propagation import correlation_map, critical_scales, fixed_point
 DASHED = {"color": "black", "linestyle": "--", "linewidth": 1.4}
 
 
-def frequencies(ax: Axes, spectra, *, theory=None) -> None:
+def by_frequency(ax: Axes, spectra, *, theory=None) -> None:
     """Eigenvalues λ_k, arrays from k = 0 on by label, against the frequency k ≥ 1; what is not positive is left out.
 
     Args:
@@ -111,7 +111,7 @@ def dials(axes, x, edge: float, panels, *, level: float) -> None:
     axes[-1].axhline(level, **DASHED)
 
 
-def falling(ax: Axes, widths, samples, *, ylabel: str, theory: float = -0.5, level: float | None = None) -> None:
+def by_width(ax: Axes, widths, samples, *, ylabel: str, theory: float = -0.5, level: float | None = None) -> None:
     """Means of samples (seeds, widths) by label against the width, with standard errors, on logarithmic axes.
 
     Args:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from scipy.linalg import hadamard
 
 from . import _images
 
@@ -45,6 +46,16 @@ def circle(num: int) -> Float[Array, "num 2"]:
     """Points at equal angles on the circle of radius √2, the first at angle 0."""
     angle = 2 * jnp.pi * jnp.arange(num) / num
     return jnp.sqrt(2.0) * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+
+
+def hypercube(dim: int) -> tuple[Float[Array, "n {dim}"], Float[Array, "n n"], Int[Array, " n"]]:
+    """All n = 2^dim points with coordinates ±1; all n parities on them, one a column; and the degree of each.
+
+    Parity s is the product of the coordinates i whose bit 2^i is set in s; its degree is their number. Parities are the
+    eigenfunctions of every kernel that depends on x·x' only [O'Donnell 2014].
+    """
+    parities = jnp.asarray(hadamard(2**dim), float)
+    return parities[:, 2 ** np.arange(dim)], parities, jnp.asarray([s.bit_count() for s in range(2**dim)])
 
 
 def near_duplicates(

@@ -273,3 +273,15 @@ def jackknife_error(without: Float[Array, "seeds *shape"]) -> Float[Array, "*sha
         raise ValueError(f"the jackknife needs the values without each of at least two samples, got {n}")
     check_finite(without=without)
     return jnp.sqrt((n - 1) * jnp.var(without, axis=0))
+
+
+def half_time(residual: Float[Array, "times *modes"], ts: Real[Array, "times *same"]) -> Float[Array, "*modes"]:
+    """When each residual, 1 at time 0 and falling, passes ½: linear interpolation of −log residual, exact for e^(−λt).
+
+    Args:
+        ts: the times, or numbers of steps; either (times,) or of the residual's shape.
+    """
+    ts = jnp.broadcast_to(ts.reshape(ts.shape + (1,) * (residual.ndim - ts.ndim)), residual.shape).astype(float)
+    flat = jnp.stack([a.reshape(len(ts), -1) for a in (-jnp.log(residual), ts)])
+    found = jax.vmap(lambda log, t: jnp.interp(jnp.log(2.0), log, t), 1)(*flat)
+    return found.reshape(residual.shape[1:])

@@ -10,11 +10,11 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import NullLocator
 
 from ._initialization_figures import (  # noqa: F401 (part of this module)
+    by_frequency,
+    by_width,
     conditions,
     dials,
     edge_of_chaos,
-    falling,
-    frequencies,
     kernel_shape,
     learned_wave,
     signal,
@@ -336,3 +336,69 @@ def neighbours(axes, query, title: str, images, labels, truth) -> None:
         ax.set_xticks([])
         ax.set_yticks([])
         ax.grid(False)
+
+
+def filling(axes, angle, learned, target, frequencies, shares, expected) -> None:
+    """A function of the angle (n,) beside its target (black, dashed); each frequency's share learned, and expected.
+
+    Args:
+        axes: two of them.
+        shares, expected: 0 to 1, one for each frequency; drawn as dots, and as a line of theory.
+    """
+    target = np.asarray(target, float)
+    room = 0.3 * (target.max() - target.min())
+    axes[0].plot(np.asarray(angle), target, **THEORY)
+    axes[0].plot(np.asarray(angle), np.asarray(learned), color="C2")
+    axes[0].set(xlabel="angle of x", ylabel="output", ylim=(target.min() - room, target.max() + room))
+    axes[0].set_xticks([0, np.pi, 2 * np.pi], ["0", "π", "2π"])
+    axes[1].plot(np.asarray(frequencies), np.asarray(expected), **THEORY)
+    axes[1].plot(np.asarray(frequencies), np.asarray(shares), "o", color="C2")
+    axes[1].set(xlabel="frequency", ylabel="share learned", ylim=(-0.1, 1.1))
+    axes[1].set_xticks(np.asarray(frequencies))
+
+
+def falling(ax: Axes, x, columns, exponents, *, since: float, xlabel: str = "", ylabel: str = "") -> list[PowerLaw]:
+    """Columns by label against x on logarithmic axes; dashed, each one's exponent through its last point.
+
+    Returns:
+        The power law of each, fitted where x ≥ since.
+    """
+    x, values = np.asarray(x, float), np.stack([np.asarray(column, float) for column in columns.values()], 1)
+    laws = values[-1] * (x[:, None] / x[-1]) ** np.asarray(exponents, float)
+    growth(ax, x, values, list(columns), theory=laws, xlabel=xlabel, ylabel=ylabel)
+    return [power_law(x[x >= since], column[x >= since]) for column in values.T]
+
+
+def filtered(axes, shares, ts, risks, at, measured) -> None:
+    """Filters as functions of λt, by name, and their expected errors against t; dots: errors measured at some times.
+
+    Args:
+        axes: two of them.
+        shares: of each filter by name, the share let through, a function of λt.
+        risks: of each filter by name, errors (times,).
+    """
+    z = np.geomspace(0.01, 100, 81)
+    for (name, share), style in zip(shares.items(), ("-", "--"), strict=False):
+        axes[0].semilogx(z, np.asarray(share(z)), style, label=name)
+        axes[1].loglog(np.asarray(ts), np.asarray(risks[name]), style)
+    axes[1].plot(np.asarray(at), np.asarray(measured), "ko")
+    axes[0].set(xlabel="λt", ylabel="share let through")
+    axes[1].set(xlabel="t", ylabel="error")
+    axes[0].legend(fontsize=9)
+
+
+def learning_curves(axes, sizes, found, theory, *, degrees) -> None:
+    """Learnability and test error against the number of examples: dots, and the theory dashed, a colour a degree.
+
+    Args:
+        axes: two of them.
+        found: the two quantities, (training sets, sizes, degrees) each; means over training sets are drawn.
+        theory: the two quantities, (sizes, degrees) each.
+        degrees: which to draw.
+    """
+    for ax, samples, curve, name in zip(axes, found, theory, ("learnability", "test error"), strict=True):
+        for i, degree in enumerate(degrees):
+            mean = np.asarray(samples)[..., degree].mean(0)
+            foretold(ax, sizes, mean, np.asarray(curve)[:, degree], label=f"degree {degree}", color=f"C{i}")
+        ax.set(xlabel="examples n", ylabel=name)
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=9)

@@ -128,3 +128,11 @@ def test_test_images_do_not_shape_the_training_images():
 def test_float32(float32):
     assert {a.dtype for a in datasets.digits(jax.random.key(0), 20, 5)} == {jnp.dtype(jnp.float32)}
     assert datasets.sphere(jax.random.key(0), 3, 2).dtype == datasets.circle(4).dtype == jnp.float32
+
+
+def test_hypercube():
+    x, parities, degree = ntk.datasets.hypercube(3)
+    assert len({tuple(point) for point in np.asarray(x).tolist()}) == 8 and np.all(np.abs(x) == 1)
+    np.testing.assert_array_equal(parities[:, 5], x[:, 0] * x[:, 2])
+    np.testing.assert_array_equal(parities.T @ parities, 8 * np.eye(8))
+    np.testing.assert_array_equal(degree, [0, 1, 1, 2, 1, 2, 2, 3])

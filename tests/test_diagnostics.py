@@ -192,3 +192,11 @@ def test_jackknife_of_a_standard_deviation_is_its_scatter():
 def test_lists_and_integers(unannotated):
     assert ntk.power_law([64, 128, 256], [4, 2, 1]).exponent == pytest.approx(-1.0)
     assert ntk.estimate(np.asarray([1, 3])).mean == 2
+
+
+def test_half_time():
+    ts, rates = jnp.asarray([1.0, 2.0, 5.0, 20.0]), jnp.asarray([[0.3, 0.1], [0.2, 0.04]])
+    residual = jnp.exp(-ts[:, None, None] * rates[None])
+    np.testing.assert_allclose(ntk.half_time(residual, ts), jnp.log(2) / rates)
+    own = jnp.asarray([[1.0, 5.0], [3.0, 18.0]])
+    np.testing.assert_allclose(ntk.half_time(jnp.exp(-own * rates[:1]), own), jnp.log(2) / rates[0])

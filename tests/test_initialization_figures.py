@@ -18,7 +18,7 @@ def axes():
 def test_frequencies_leave_zeros_out_and_draw_the_theory(axes):
     values = np.arange(1.0, 34) ** -2.0
     values[3::4] = 0
-    plotting.frequencies(axes[0], {"even": values}, theory=(-2,))
+    plotting.by_frequency(axes[0], {"even": values}, theory=(-2,))
     line, dashed = axes[0].lines
     assert np.isnan(line.get_ydata()[2::4]).all() and (line.get_ydata()[1::2] == values[2::2]).all()
     assert dashed.get_linestyle() == "--"
@@ -62,6 +62,6 @@ def test_dials_and_falling_show_means(axes):
     assert [ax.get_yscale() for ax in axes] == ["log", "log", "linear"]
     assert list(axes[2].containers[0].lines[0].get_ydata()) == [2, 6]
     axes[0].clear()
-    plotting.falling(axes[0], [4, 16], {"slow": samples[::-1], "fast": samples[::-1] / [2, 8]}, ylabel="y", level=1)
+    plotting.by_width(axes[0], [4, 16], {"slow": samples[::-1], "fast": samples[::-1] / [2, 8]}, ylabel="y", level=1)
     dashed = axes[0].lines[-2]
     np.testing.assert_allclose(np.divide(*dashed.get_ydata()), 2)  # m^(-1/2) over a factor of four

@@ -263,3 +263,44 @@ def test_means(ax):
         np.testing.assert_allclose([s[:, 1] for s in bars.get_segments()], np.stack([mean - error, mean + error], 1))
     assert [t.get_text() for t in ax.get_xticklabels()] == ["1", "4", "16"] and ax.get_xscale() == "log"
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["long", "short"]
+
+
+def test_filling():
+    fig, axes = plt.subplots(1, 2)
+    angle = np.linspace(0, 6, 7)
+    plotting.filling(axes, angle, np.cos(angle), np.sin(angle), [1, 2], [0.9, 0.4], [1.0, 0.5])
+    np.testing.assert_allclose(axes[0].lines[0].get_ydata(), np.sin(angle))
+    np.testing.assert_allclose(axes[0].lines[1].get_ydata(), np.cos(angle))
+    assert [line.get_linestyle() for line in axes[1].lines] == ["--", "None"]
+    np.testing.assert_allclose(axes[1].lines[1].get_ydata(), [0.9, 0.4])
+    plt.close(fig)
+
+
+def test_falling(ax):
+    x = np.arange(1.0, 11.0)
+    fits = plotting.falling(ax, x, {"a": x**-2, "b": np.where(x < 3, 9.0, x**-4)}, (-2, -4), since=3.0)
+    assert [float(fit.exponent) for fit in fits] == pytest.approx([-2, -4])
+    np.testing.assert_allclose(ax.lines[3].get_ydata(), x**-4)
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "-", "--", "--"]
+
+
+def test_filtered():
+    fig, axes = plt.subplots(1, 2)
+    ts = np.asarray([1.0, 10.0])
+    plotting.filtered(axes, {"ridge": lambda z: z / (1 + z)}, ts, {"ridge": ts**2}, ts[:1], [1.5])
+    z, share = axes[0].lines[0].get_data()
+    np.testing.assert_allclose(share, z / (1 + z))
+    np.testing.assert_allclose(axes[1].lines[0].get_ydata(), ts**2)
+    np.testing.assert_allclose(axes[1].lines[1].get_data(), [[1], [1.5]])
+    plt.close(fig)
+
+
+def test_learning_curves():
+    fig, axes = plt.subplots(1, 2)
+    found = np.arange(24.0).reshape(2, 3, 4)
+    theory = np.ones((3, 4))
+    plotting.learning_curves(axes, (8, 16, 32), (found, -found), (theory, 2 * theory), degrees=(1, 3))
+    np.testing.assert_allclose(axes[1].lines[2].get_ydata(), -found[..., 3].mean(0))
+    np.testing.assert_allclose(axes[1].lines[3].get_ydata(), 2)
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["degree 1", "degree 3"]
+    plt.close(fig)

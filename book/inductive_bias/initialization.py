@@ -164,7 +164,7 @@ assert max(error(fits[name]).mean() for name in list(cases)[2:]) < 0.01
 
 # %% mystnb={"image": {"alt": "Left, eigenvalues against frequency on logarithmic axes for four initializations. With bias scale one and with three layers they fall along a straight line; without biases only even frequencies and one are there; with bias scale 0.1 odd ones lie below even ones. Right, functions learned from 64 values of the cosine of three times the angle: with biases the curve covers the target; without, it passes through the data and is right on some arcs and of the wrong sign on others."}, "figure": {"caption": "Left: eigenvalues of ReLU kernels on the circle; zeros are left out; dashed, k⁻². Right: what infinitely wide networks learn from 64 values of cos 3ϑ, the first of eight draws.", "name": "fig-initialization-parity"}}
 fig, axes = plt.subplots(1, 2, figsize=(6, 2.4))
-ntk.plotting.frequencies(axes[0], spectra)
+ntk.plotting.by_frequency(axes[0], spectra)
 ntk.plotting.learned_wave(axes[1], angle, {n: fits[n][0] for n in list(cases)[::2]},
                           draws[0], jnp.cos(3 * draws[0]))
 plt.show()
@@ -365,7 +365,7 @@ first = lambda cosine: relu1(cosine).ntk[1] - relu1(cosine).nngp[1]
 last = lambda cosine: relu1(cosine).nngp[1] - 1  # this readout has no bias
 lams = {"first layer": spectrum(first(fine))[:65], "readout": spectrum(last(fine))[:65]}
 k, (fig, ax) = jnp.arange(8, 65), plt.subplots(figsize=(4.4, 2.6))
-ntk.plotting.frequencies(ax, lams, theory=(-2, -4)), plt.show()
+ntk.plotting.by_frequency(ax, lams, theory=(-2, -4)), plt.show()
 slope1, slope2 = (ntk.power_law(k, lam[k]).exponent for lam in lams.values())
 print(f"slopes: {slope1:.2f}, {slope2:.2f}")
 assert abs(slope1 + 2) < 0.05 and abs(slope2 + 4) < 0.05  # k from 8 to 64
@@ -474,8 +474,8 @@ noisy, clean = (predict(kernels[:, 0], f) for f in (f0, 0 * f0))
 off, floor = lambda f: ntk.rms(f - mean, (-2, -1)), (jnp.trace(covariance) / 8) ** 0.5
 errors = {"with f₀": off(noisy), "symmetrized": off(clean)}
 fig, axes = plt.subplots(1, 2, figsize=(5.8, 2.4))
-ntk.plotting.falling(axes[0], ms, apart, ylabel="distance of kernels")
-ntk.plotting.falling(axes[1], ms, errors, level=floor, ylabel="… of predictions")
+ntk.plotting.by_width(axes[0], ms, apart, ylabel="distance of kernels")
+ntk.plotting.by_width(axes[1], ms, errors, level=floor, ylabel="… of predictions")
 plt.show()
 (mean1, bar1), (mean2, bar2) = (ntk.estimate(e[:, -1]) for e in errors.values())
 twelve = off(noisy[:, -1].reshape(2, 12, 8, 1).mean(1)).mean()

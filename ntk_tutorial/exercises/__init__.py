@@ -15,6 +15,7 @@ from . import (
     taylor_expansion,
     training_dynamics,
     two_layer_networks,
+    what_is_learned_first,
     when_it_fails,
 )
 from ._verdict import Verdict
@@ -32,5 +33,6 @@ __all__ = [
     "taylor_expansion",
     "training_dynamics",
     "two_layer_networks",
+    "what_is_learned_first",
     "when_it_fails",
 ]
