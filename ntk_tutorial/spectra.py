@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Real, ScalarLike
-from scipy.special import gammaln
 
 from ._checks import check_finite, check_kernel_matrix, check_positive, is_concrete
 from .gram import gram
@@ -134,6 +133,8 @@ def arc_cosine_eigenvalues(order: Literal[0, 1], dim: int, num_degrees: int) -> 
     _check_sphere(dim, num_degrees)
     if order not in (0, 1):
         raise ValueError(f"order must be 0 (the step) or 1 (ReLU), got {order!r}")
+    from scipy.special import gammaln
+
     log_a = np.full(num_degrees, -np.inf)
     j = np.arange((num_degrees - order) // 2)
     l = 2 * j + order + 1

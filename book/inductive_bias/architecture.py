@@ -529,7 +529,7 @@ plt.show()
 #
 # And where training is not lazy? Invariance by {prf:ref}`thm-architecture-invariant` and the limit set by the receptive
 # field hold at every $\theta$, so they bind feature learning as well. The rest does not: a trained network changes its
-# kernel, and may learn from the data a symmetry that was not built in. *The limits of a fixed kernel* shows how far apart the two can be; that an architecture has a poor kernel
+# kernel, and may learn from the data a symmetry that was not built in. {doc}`/book/lazy_training/convolutional_networks` shows how far apart the two can be; that an architecture has a poor kernel
 # does not prove it poor.
 #
 # ## Where it breaks
@@ -744,6 +744,10 @@ ntk.exercises.architecture.check_test_time(answer)
 # show that the Gaussian process of a convolutional network without pooling is that of a network which has filters of
 # its own at each place. Equation {eq}`eq-architecture-patches` shows why: only patches at the same place meet.
 #
+# **Is it enough to average predictions at test time?** In exercise 5 it cuts the error, but not to that of the averaged
+# kernel. In many dimensions Mei, Misiakiewicz and Montanari {cite}`mei2021` find no significant gain from it: symmetrizing
+# the output leaves the estimator with the examples it had, while training on shifted copies adds the missing ones.
+#
 # **What does a pooled kernel achieve on photographs?** Sanjeev Arora and co-authors {cite}`arora2019` compute it for
 # CIFAR-10; the best accuracy is around 78 %, within 6 to 7 points of the trained network {cite}`li2019`.
 #
@@ -762,7 +766,7 @@ ntk.exercises.architecture.check_test_time(answer)
 # ## What is next
 #
 # An architecture is one half of what decides the kernel. The other half, the scales of weights and biases and the
-# activation, is the subject of *Initialization chooses the kernel*. How kernels compare with trained networks on real
+# activation, is the subject of {doc}`/book/inductive_bias/initialization`. How kernels compare with trained networks on real
 # images, {doc}`/book/lazy_training/convolutional_networks` measures.
 #
 # ## Further reading

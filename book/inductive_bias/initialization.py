@@ -734,8 +734,8 @@ ntk.exercises.initialization.check_choice(best)
 #
 # ## What is next
 #
-# *The limits of a fixed kernel* asks what no choice of initialization gives a lazy network, and what feature learning does
-# about it. To look up a symbol, see {doc}`/book/notation`.
+# What a network does when its kernel is not fixed is the subject of {doc}`/book/lazy_training/two_layer_networks` and
+# {doc}`/book/lazy_training/lazy_or_feature`. To look up a symbol, see {doc}`/book/notation`.
 #
 # ## Further reading
 #

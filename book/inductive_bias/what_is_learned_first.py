@@ -168,7 +168,7 @@ for (name, values), fit, law in zip(circle.items(), fits, (-2, -4)):
 # %% [markdown]
 # **What we see.** The exponents are −2.013 and −4.011 for $k \ge 5$, and doubling the frequency costs a factor of 4.6 and
 # 18.4. Ronen Basri and co-authors {cite}`basri2019` derived such rates and saw them in networks. All of this needs a bias;
-# *Initialization chooses the kernel* shows what happens without.
+# {doc}`/book/inductive_bias/initialization` shows what happens without.
 #
 # ## Modes on the sphere: how many, how slow
 #
@@ -534,7 +534,7 @@ assert ratio[1] > 3  # the theory's assumption fails on the circle
 # longer near an eigenvector of the network's own kernel.
 #
 # **Where the kernel moves.** At size 0.1 it was already visible: the time table then is that of a kernel that no longer exists.
-# {doc}`/book/lazy_training/lazy_or_feature` shows when that happens, and *The limits of a fixed kernel* what it is good for.
+# {doc}`/book/lazy_training/lazy_or_feature` shows when that happens, and {doc}`/book/lazy_training/two_layer_networks` what it is good for.
 #
 # ## Check yourself
 #
@@ -725,7 +725,7 @@ ntk.exercises.what_is_learned_first.check_samples(first)
 # budget is $n$: all $N(d, \ell) \approx d^\ell/\ell!$ modes of a degree share one eigenvalue, so a kernel that does not know which
 # coordinates matter pays for all, even if the target depends on two. On the cube, one parity of degree 2 needed 64 examples for an
 # error of 0.28. Nothing that is learned makes other things easier to learn: that is the
-# price of the regime, and where feature learning can win (*The limits of a fixed kernel*).
+# price of the regime, and where feature learning can win ({doc}`/book/lazy_training/two_layer_networks`).
 #
 # **Is "low frequency first" a law of nature?** No, of this kernel. The order is that of the eigenvalues, and the architecture and the initialization choose
 # them, as the next two chapters show.
@@ -748,8 +748,8 @@ ntk.exercises.what_is_learned_first.check_samples(first)
 #
 # ## What is next
 #
-# *Architecture chooses the kernel* changes the eigenfunctions: what does a convolutional network find easy? *Initialization
-# chooses the kernel* changes the eigenvalues, down to zero.
+# {doc}`/book/inductive_bias/architecture` changes the eigenfunctions: what does a convolutional network find easy?
+# {doc}`/book/inductive_bias/initialization` changes the eigenvalues, down to zero.
 #
 # ## Further reading
 #
