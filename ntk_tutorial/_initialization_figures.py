@@ -24,7 +24,7 @@ def by_frequency(ax: Axes, spectra, *, theory=None) -> None:
             along = k[len(k) // 8 :]
             ax.loglog(along, values[len(k) // 2] * (along / k[len(k) // 2]) ** theory[i], **DASHED)
     ax.set(xlabel="frequency k", ylabel="eigenvalue")
-    ax.legend(fontsize=8, loc="lower left")
+    ax.legend(fontsize=8, loc="upper right")
 
 
 def kernel_shape(ax: Axes, angle, row) -> None:

@@ -302,7 +302,8 @@ for i, k in enumerate(single):
     fit = ntk.plotting.scaling(ax, widths, slower[..., i], theory=-1, label=f"k = {k}")
     print(f"k = {k}: slope {fit.exponent:.2f} ± {fit.standard_error:.2f}")
     assert slower.min() > 0 and abs(fit.exponent + 1) < 0.15  # two standard errors
-ntk.plotting.widths_axis(ax, widths, "excess of the half-time"), plt.show()
+ntk.plotting.widths_axis(ax, widths, "excess of the half-time")
+plt.show()
 
 # %% [markdown]
 # The slopes agree with −1, for each $k$ the excess is larger than for the one before, and not one of the 240 numbers is negative.
