@@ -20,6 +20,8 @@ W_STDS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 def check_critical(w_std: Callable[[float], float]) -> Verdict:
     """w_std(slope): σ_w of leaky ReLU on the edge of chaos, as a function of its negative slope."""
+    if not callable(w_std):
+        return Verdict(False, f"give a function of the slope, such as lambda slope: ...; got {w_std!r}")
     for slope in (0.0, 0.2, 0.5):
         value, truth = as_number(w_std(slope)), float(critical_scales(leaky_relu(slope), 1.0)[0])
         if value is None:
