@@ -1,7 +1,7 @@
 # `make book` and `make test` each do everything they need: an environment in .venv, then the job.
 SHELL := /bin/bash
 BIN := .venv/bin
-JOBS ?= 4
+JOBS ?= 3
 PORT ?= 8000
 SHOTS ?= _build/screenshots
 # The stored outputs were made on a CPU. (No comment behind a value: make would keep the spaces before it.)
