@@ -13,21 +13,18 @@ def is_concrete(*arrays) -> bool:
 
 
 @jax.jit
-def _all_finite(trees):
-    """For each of the trees, by name: one program for all, where each operation by itself would be compiled."""
-
-    def finite(tree):
-        return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
-
-    return {name: finite(tree) for name, tree in trees.items()}
+def _all_finite(leaves):
+    """For each list of arrays, by name: one program for all, where each operation by itself would be compiled."""
+    return {name: jnp.all(jnp.stack([jnp.all(jnp.isfinite(a)) for a in arrays])) for name, arrays in leaves.items()}
 
 
 def check_finite(**trees) -> None:
     """Refuses pytrees, given by name, with NaN or infinite values."""
-    concrete = {name: tree for name, tree in trees.items() if jax.tree.leaves(tree) and is_concrete(tree)}
-    for name in [name for name, finite in _all_finite(concrete).items() if not finite]:
-        bad = sum(int(np.sum(~np.isfinite(leaf))) for leaf in jax.tree.leaves(concrete[name]))
-        size = sum(np.size(leaf) for leaf in jax.tree.leaves(concrete[name]))
+    concrete = {name: [leaf for leaf in jax.tree.leaves(tree) if is_concrete(leaf)] for name, tree in trees.items()}
+    finite = _all_finite({name: leaves for name, leaves in concrete.items() if leaves})
+    for name in [name for name, is_finite in finite.items() if not is_finite]:
+        bad = sum(int(np.sum(~np.isfinite(leaf))) for leaf in concrete[name])
+        size = sum(np.size(leaf) for leaf in concrete[name])
         raise ValueError(
             f"{name} holds {bad} non-finite value(s) of {size}: remove or repair them first "
             f"(jax.config.update('jax_debug_nans', True) finds where they arise)"

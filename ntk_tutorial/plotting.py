@@ -1,4 +1,4 @@
-"""The book's figures as `name(ax, data…)`; only this file imports matplotlib."""
+"""The book's figures as `name(ax, data…)`; those on initialization stand in a file of their own and belong here."""
 
 from __future__ import annotations
 
