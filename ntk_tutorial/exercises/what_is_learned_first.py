@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from scipy.linalg import hadamard
 
 from ..activations import erf, relu
-from ..datasets import circle
+from ..datasets import circle, hypercube
 from ..gram import gram
 from ..networks import infinite_nngp, infinite_ntk, mlp
 from ..spectra import degeneracies, eigenmodes, learning_curve, sphere_eigenvalues
@@ -125,11 +124,10 @@ def check_stopping(t: float) -> Verdict:
 @functools.cache
 def _needed(degree: int, kind: str) -> int:
     """The least n at which the theory puts the error of a parity on {±1}^8 below 0.1."""
-    parities = jnp.asarray(hadamard(256), float)
-    of = np.asarray([i.bit_count() for i in range(256)])
-    theta = gram(infinite_ntk(mlp(1, 3, 1, relu)), parities[:, 2 ** jnp.arange(8)])
+    x, parities, of = hypercube(8)
+    theta = gram(infinite_ntk(mlp(1, 3, 1, relu)), x)
     eigenvalues = jnp.diag(parities.T @ theta @ parities) / 256**2
-    place = int(np.argmax(of == degree))
+    place = int(np.argmax(np.asarray(of) == degree))
 
     @jax.vmap
     def error(n) -> Array:
