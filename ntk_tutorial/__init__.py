@@ -37,6 +37,7 @@ from .diagnostics import (
     ParameterChange,
     PowerLaw,
     RelativeScale,
+    average_gradient_outer_product,
     centered_alignment,
     estimate,
     half_time,

@@ -146,6 +146,64 @@ def shifted_patterns(
     return Dataset(x[:num_train, :, None], y[:num_train], x[num_train:, :, None], y[num_train:])
 
 
+def sparse_parity(key: PRNGKeyArray, num_train: int, num_test: int, dim: int = 20, degree: int = 2) -> Dataset:
+    """x uniform on {±1}^dim and the target x₁x₂ … x_degree: all other coordinates are noise.
+
+    Raises:
+        ValueError: unless 1 ≤ degree ≤ dim and num_train ≥ 1.
+    """
+    return _few_coordinates(key, num_train, num_test, dim, degree, lambda x: jnp.prod(x, 1))
+
+
+def staircase(key: PRNGKeyArray, num_train: int, num_test: int, dim: int = 20, degree: int = 3) -> Dataset:
+    """x uniform on {±1}^dim and the target (x₁ + x₁x₂ + … + x₁x₂ … x_degree) / √degree, of mean square 1.
+
+    Each term has one coordinate more than the one before, so that gradients find the coordinates one after another
+    [Abbe, Boix-Adserà & Misiakiewicz 2022]. Inputs are those of `sparse_parity` for the same key.
+
+    Raises:
+        ValueError: unless 1 ≤ degree ≤ dim and num_train ≥ 1.
+    """
+    return _few_coordinates(key, num_train, num_test, dim, degree, lambda x: jnp.cumprod(x, 1).sum(1) / degree**0.5)
+
+
+def _few_coordinates(key, num_train, num_test, dim, degree, target) -> Dataset:
+    if not 1 <= degree <= dim or min(num_train, num_test + 1) < 1:
+        raise ValueError(
+            f"1 ≤ degree ≤ dim and examples are needed, got degree={degree}, dim={dim}, num_train={num_train}, "
+            f"num_test={num_test}"
+        )
+    x = jax.random.rademacher(key, (num_train + num_test, dim), float)
+    return _split(x, target(x[:, :degree]), num_train)
+
+
+def single_index(
+    key: PRNGKeyArray,
+    num_train: int,
+    num_test: int,
+    dim: int = 20,
+    link: Callable[[Array], Array] = jnp.abs,
+) -> tuple[Dataset, Float[Array, " {dim}"]]:
+    """x uniform on the sphere of radius √dim and the target g(w·x), w a unit vector uniform over all directions.
+
+    Returns:
+        The data, and w. Targets have mean 0 and mean square 1 over the examples drawn, by an affine map of g.
+
+    Raises:
+        ValueError: unless dim and num_train are 1 or more.
+    """
+    if min(dim, num_train, num_test + 1) < 1:
+        raise ValueError(f"sizes must be positive, got dim={dim}, num_train={num_train}, num_test={num_test}")
+    x_key, w_key = jax.random.split(key)
+    x, w = sphere(x_key, num_train + num_test, dim), sphere(w_key, 1, dim)[0] / dim**0.5
+    y = link(x @ w)
+    return _split(x, (y - y.mean()) / y.std(), num_train), w
+
+
+def _split(x, y, num_train) -> Dataset:
+    return Dataset(x[:num_train], y[:num_train, None], x[num_train:], y[num_train:, None])
+
+
 def _draw(
     name: str,
     key: PRNGKeyArray,

@@ -83,6 +83,18 @@ def target_alignment(kernel: Float[Array, "n n"], y: Float[Array, "n *outputs"])
     return kernel_alignment(kernel, y @ y.T)
 
 
+def average_gradient_outer_product(
+    f: Callable[[PyTree, Array], Array], params: PyTree, x: Float[Array, "n dim"]
+) -> Float[Array, "dim dim"]:
+    """The mean over examples of ∇f ∇fᵀ, ∇f being the gradient with respect to the *input* x, summed over outputs.
+
+    Its large entries are the directions of input space that f uses. For trained networks the first layer's WᵀW tends to
+    be nearly proportional to it [Radhakrishnan, Beaglehole, Pandit & Belkin 2024].
+    """
+    slopes = jax.vmap(jax.jacrev(f, 1), (None, 0))(params, x)  # (n, outputs, dim)
+    return jnp.einsum("nki,nkj->ij", slopes, slopes) / len(x)
+
+
 def linearization_error(
     f: Callable[[PyTree, Array], Array], params0: PyTree, params: PyTree, x: Float[Array, "n *shape"]
 ) -> Float[Array, ""]:
