@@ -1,8 +1,9 @@
 """Neural tangent kernels and linearized training, in JAX.
 
 Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
-iterative, empirical, structured, linearization, parameterization, signal_propagation, spectra, dynamics, training,
-diagnostics, laziness, lazy_limit, regimes, convolutional_regimes, results, timing, datasets, plotting, interactive.
+iterative, empirical, structured, linearization, parameterization, regression, signal_propagation, spectra, dynamics,
+training, diagnostics, laziness, lazy_limit, regimes, convolutional_regimes, results, timing, datasets, plotting,
+interactive.
 Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.regimes`,
 `ntk.convolutional_regimes`, `ntk.results`, `ntk.plotting`, `ntk.interactive` and `ntk.exercises` stay modules.
 """
@@ -44,11 +45,13 @@ from .diagnostics import (
     jackknife_error,
     kernel_alignment,
     linearization_error,
+    log_moment_ratio,
     parameter_change,
     power_law,
     relative_change,
     relative_scale,
     rms,
+    sharpness,
     target_alignment,
 )
 from .dynamics import (
@@ -84,7 +87,15 @@ from .laziness import LazyDistances, lazy_bounds, lazy_distances
 from .lazy_limit import differential, jacobian, lazy_limit
 from .linearization import linearize, scaled, scaled_increment, taylor_expand
 from .networks import Residual, Serial, cnn, infinite_nngp, infinite_ntk, mlp, resnet
-from .parameterization import descent_by_layer, kernels_by_layer, standard_rates
+from .parameterization import (
+    RateScan,
+    as_parameterized,
+    descent_by_layer,
+    kernels_by_layer,
+    scan_learning_rates,
+    standard_rates,
+)
+from .regression import after_kernel_error, best_regression_error, regression_error
 from .signal_propagation import (
     DepthKernels,
     FixedPoint,
@@ -93,6 +104,8 @@ from .signal_propagation import (
     fixed_point,
     kernels_by_depth,
     random_correlations,
+    random_relu_kernels,
+    relu_kernel_fluctuation,
 )
 from .spectra import (
     Eigenmodes,

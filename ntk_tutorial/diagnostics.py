@@ -13,6 +13,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree, Real
 
 from ._checks import check_finite
+from .empirical import empirical_ntk
+from .gram import as_matrix, gram
 from .linearization import linearize
 
 Kernel = Float[Array, "n m *kk"]
@@ -81,6 +83,15 @@ def target_alignment(kernel: Float[Array, "n n"], y: Float[Array, "n *outputs"])
     """Alignment of a kernel with the ideal one for targets y, y yᵀ [Cristianini et al. 2001]."""
     y = y.reshape(len(y), -1)
     return kernel_alignment(kernel, y @ y.T)
+
+
+def sharpness(f: Callable[[PyTree, Array], Array], params: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, ""]:
+    """λ_max(Θ(X, X)) / n: gradient descent on the squared loss is stable to first order while η times it is below 2.
+
+    It is the largest eigenvalue of that loss's Hessian less a part that is proportional to the residuals.
+    """
+    theta = as_matrix(gram(empirical_ntk(f, params), x))
+    return jnp.linalg.norm(theta, 2) / len(x)
 
 
 def average_gradient_outer_product(
@@ -268,6 +279,17 @@ def estimate(samples: Float[Array, "seeds *shape"]) -> Estimate:
     if len(samples) < 2:
         raise ValueError(f"a standard error needs at least two samples, got {len(samples)}")
     return Estimate(samples.mean(0), jnp.std(samples, axis=0, ddof=1) / len(samples) ** 0.5)
+
+
+def log_moment_ratio(samples: Float[Array, "seeds *shape"]) -> Estimate:
+    """log E[X²] / E[X]², the squared relative spread where that is small, with its standard error by the jackknife."""
+
+    def ratio(first, second, number):
+        return jnp.log(second / number) - 2 * jnp.log(first / number)
+
+    first, second, number = samples.sum(0), jnp.sum(samples**2, 0), len(samples)
+    without = ratio(first - samples, second - samples**2, number - 1)
+    return Estimate(ratio(first, second, number), jackknife_error(without))
 
 
 def jackknife_error(without: Float[Array, "seeds *shape"]) -> Float[Array, "*shape"]:

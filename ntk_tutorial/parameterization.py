@@ -6,17 +6,25 @@ Writing parameters θ_ℓ = s_ℓ φ_ℓ and training φ_ℓ with learning rate 
 
 from __future__ import annotations
 
+import functools
+from typing import Literal, NamedTuple
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree, ScalarLike
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, ScalarLike
 
 from ._lazy import lazy
+from .diagnostics import relative_change
 from .empirical import empirical_ntk
+from .ensembles import outputs
 from .gram import gram
 from .layers import Affine, Params
+from .linearization import scaled
 from .networks import Serial
+from .training import train
 
 optax = lazy("optax")
+PARAMETERIZATIONS = ("standard", "ntk", "mup")
 
 
 def kernels_by_layer(net: Serial, params: Params, x: Float[Array, "n *shape"]) -> Float[Array, "layer n n k k"]:
@@ -54,6 +62,83 @@ def _rates(layer, params):
     return {name: rates[name] for name in params}
 
 
+def as_parameterized(
+    name: Literal["standard", "ntk", "mup"], net: Serial, params: Params
+) -> tuple[Float[Array, ""], PyTree]:
+    """Output scale α and learning rates, relative to η, with which `net` trains as in another parameterization at η.
+
+    `net` itself is in the NTK parameterization; train `scaled(net.apply, params, α)`, whose output starts at zero, by
+    `descent_by_layer(learning_rate, rates)`.
+
+    - "standard": α = 1 and `standard_rates`.
+    - "ntk": α = 1 and ones.
+    - "mup", the maximal update parameterization: α = m^(−1/2), and m for all rates, with m the readout's fan-in; for
+      gradient descent, equal hidden widths and a fixed number of inputs [Yang & Hu 2021].
+
+    Raises:
+        ValueError: if there is no such parameterization, or as `standard_rates` does.
+    """
+    ones = jax.tree.map(lambda p: jnp.ones(()), params)
+    if name == "standard":
+        return jnp.ones(()), jax.tree.map(jnp.asarray, standard_rates(net, params))
+    if name == "ntk":
+        return jnp.ones(()), ones
+    if name != "mup":
+        raise ValueError(f'parameterizations are "standard", "ntk" and "mup", got {name!r}')
+    width = params[-1]["w"].shape[0]
+    return jnp.asarray(width**-0.5), jax.tree.map(lambda one: width * one, ones)
+
+
 def descent_by_layer(learning_rate: ScalarLike, rates: PyTree) -> optax.GradientTransformation:
     """Gradient descent with learning rate η · rates, for `train`; rates is a pytree of numbers like the parameters."""
     return optax.stateless(lambda slope, _: jax.tree.map(lambda g, rate: -learning_rate * rate * g, slope, rates))
+
+
+class RateScan(NamedTuple):
+    """What each learning rate leads to; NaN where training diverged.
+
+    Attributes:
+        loss: at the end.
+        hidden_change: ‖h − h₀‖ / ‖h₀‖ of the last hidden layer's activations on the training examples.
+    """
+
+    loss: Float[Array, "seeds ways rates"]
+    hidden_change: Float[Array, "seeds ways rates"]
+
+
+@functools.partial(jax.jit, static_argnames=("net", "num_steps"))
+def scan_learning_rates(
+    net: Serial,
+    keys: PRNGKeyArray,
+    x: Float[Array, "n dim"],
+    y: Float[Array, "n k"],
+    learning_rates: Float[Array, "3 rates"],
+    *,
+    num_steps: int,
+) -> RateScan:
+    """Gradient descent of random networks in the three parameterizations of `as_parameterized`, in its order.
+
+    One program for all draws, ways and rates, in float32; outputs start at zero.
+    """
+    first = net.init(keys[0], x.shape[1:])[0]
+    scales, rates = _single(
+        jax.tree.map(
+            lambda *leaves: jnp.stack(leaves), *(as_parameterized(name, net, first) for name in PARAMETERIZATIONS)
+        )
+    )
+    x, y = _single((x, y))
+    hidden = Serial(net.layers[:-1])
+
+    def one(key, scale, rates, learning_rate):
+        params0 = _single(net.init(key, x.shape[1:])[0])
+        optimizer = descent_by_layer(learning_rate, rates)
+        run = train(scaled(net.apply, params0, scale), params0, x, y, optimizer, steps=jnp.array([num_steps]))
+        before, after = (outputs(hidden.apply, p[:-1], x) for p in (params0, run.params))
+        return RateScan(run.loss[0], relative_change(before, after))
+
+    each = jax.vmap(jax.vmap(one, (None, None, None, 0)), (None, 0, 0, 0))
+    return jax.vmap(each, (0, None, None, None))(keys, scales, rates, _single(learning_rates))
+
+
+def _single(tree):
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), tree)

@@ -1,4 +1,4 @@
-"""The book's figures as `name(ax, data…)`; those on initialization stand in a file of their own and belong here."""
+"""The book's figures as `name(ax, data…)`; two chapters' stand in files of their own and belong here."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ._initialization_figures import (  # noqa: F401 (part of this module)
     learned_wave,
     signal,
 )
+from ._limits_figures import fluctuations_by_shape, over_steps, races  # noqa: F401 (part of this module)
 from .diagnostics import PowerLaw, power_law
 
 THEORY = {"color": "black", "linestyle": "--", "linewidth": 1.4}

@@ -176,3 +176,47 @@ def random_correlations(
     padded = jnp.zeros((width, 2)).at[:2].set(x)  # so that all layers have one shape
     fan_ins = jnp.full(depth + 1, float(width)).at[0].set(2.0)
     return jax.lax.scan(layer, padded, (jax.random.split(key, depth + 1), fan_ins))[1]
+
+
+@functools.partial(jax.jit, static_argnames=("width", "depths", "num"))
+def random_relu_kernels(
+    key: PRNGKeyArray, width: int, depths: tuple[int, ...], num: int
+) -> Float[Array, "{num} depths"]:
+    """Θ(x, x) / width of `num` random ReLU networks for each number of hidden layers, with |x|² = dim = width.
+
+    Hidden layers are √(2/width) max(W h, 0), so that signals keep their size in the mean; the readout is a·h; there are
+    no biases. Networks of different depths share their layers. In float32, whose rounding is far below the spread.
+
+    Raises:
+        ValueError: unless there are depths, and all are 1 or more.
+    """
+    if min(depths, default=0) < 1:
+        raise ValueError(f"depths are numbers of hidden layers, 1 or more, got {depths}")
+
+    def apply(weights, depth):
+        def layer(h, layer_and_w):
+            number, w = layer_and_w
+            return jnp.where(number < depth, (2 / width) ** 0.5 * jax.nn.relu(w @ h), h), None
+
+        numbered = jnp.arange(max(depths)), weights["hidden"]
+        h, _ = jax.lax.scan(layer, jnp.ones(width, jnp.float32), numbered)
+        return weights["readout"] @ h
+
+    def kernels(key):
+        w_key, a_key = jax.random.split(key)
+        hidden = jax.random.normal(w_key, (max(depths), width, width), jnp.float32)
+        weights = {"hidden": hidden, "readout": jax.random.normal(a_key, (width,), jnp.float32)}
+        slopes = jax.vmap(jax.grad(apply), (None, 0))(weights, jnp.asarray(depths))
+        return sum(jnp.sum(slope**2, range(1, slope.ndim)) for slope in jax.tree.leaves(slopes)) / width
+
+    return jax.lax.map(kernels, jax.random.split(key, num), batch_size=50).astype(float)
+
+
+def relu_kernel_fluctuation(depth: Float[ArrayLike, "*depths"]) -> Float[Array, "*depths"]:
+    """C in E[Θ(x, x)²] / E[Θ(x, x)]² ≈ 1 + C / width, to first order, for networks as in `random_relu_kernels`.
+
+    C = 5 L − (4/3) L (L + 2) / (L + 1) for L hidden layers: each layer that two terms of Θ = Σ_ℓ Θ_ℓ both pass with
+    signals, or both with gradients, adds 5, a layer that one passes with signals and the other with gradients adds 1.
+    """
+    depth = jnp.asarray(depth, float)
+    return 5 * depth - 4 / 3 * depth * (depth + 2) / (depth + 1)
