@@ -136,3 +136,66 @@ def test_hypercube():
     np.testing.assert_array_equal(parities[:, 5], x[:, 0] * x[:, 2])
     np.testing.assert_array_equal(parities.T @ parities, 8 * np.eye(8))
     np.testing.assert_array_equal(degree, [0, 1, 1, 2, 1, 2, 2, 3])
+
+
+@pytest.mark.parametrize("draw", [datasets.sparse_parity, datasets.staircase])
+def test_targets_of_few_coordinates(draw):
+    key = jax.random.key(0, impl="threefry2x32")
+    data = draw(key, 30, 2000, 8, 3)
+    assert [a.shape for a in data] == [(30, 8), (30, 1), (2000, 8), (2000, 1)]
+    for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+        a, b, c = np.asarray(x).T[:3]
+        by_hand = a * b * c if draw is datasets.sparse_parity else (a + a * b + a * b * c) / 3**0.5
+        assert set(np.unique(x)) == {-1.0, 1.0}
+        np.testing.assert_allclose(y[:, 0], by_hand, atol=1e-14)
+    for moment, expected in ((data.y_test, 0.0), (data.y_test**2, 1.0)):
+        mean, error = ntk.estimate(moment[:, 0])
+        assert abs(mean - expected) <= 4 * error
+    mean, error = ntk.estimate(jnp.einsum("si,sj->sij", data.x_test, data.x_test))  # independent coordinates
+    assert jnp.all(jnp.abs(mean - jnp.eye(8)) <= 5 * error)
+    jax.tree.map(np.testing.assert_array_equal, data, draw(key, 30, 2000, 8, 3))
+    assert not np.array_equal(draw(jax.random.key(1, impl="threefry2x32"), 30, 0, 8, 3).x_train, data.x_train)
+    np.testing.assert_array_equal(draw(key, 5, 0, 4, 1).y_train, draw(key, 5, 0, 4, 1).x_train[:, :1])
+    assert draw(key, 5, 0, 4, 4).x_test.shape == (0, 4)
+
+
+def test_staircase_and_parity_have_the_same_inputs():
+    key = jax.random.key(0)
+    parity, stairs = datasets.sparse_parity(key, 9, 5, 6), datasets.staircase(key, 9, 5, 6)
+    np.testing.assert_array_equal(parity.x_train, stairs.x_train)
+    np.testing.assert_array_equal(parity.x_test, stairs.x_test)
+
+
+def test_staircase_has_mean_square_one():
+    """Over the whole hypercube: its terms are orthonormal parities."""
+    x, parities, _ = datasets.hypercube(5)
+    terms = parities[:, [1, 3, 7, 15]]
+    np.testing.assert_array_equal(jnp.cumprod(x[:, :4], 1), terms)
+    by_hand = {tuple(point): value for point, value in zip(np.asarray(x).tolist(), terms.sum(1) / 2, strict=True)}
+    data = datasets.staircase(jax.random.key(0), 40, 0, 5, 4)
+    expected = [by_hand[tuple(point)] for point in np.asarray(data.x_train).tolist()]
+    np.testing.assert_allclose(data.y_train[:, 0], expected)
+    assert np.mean(np.square(list(by_hand.values()))) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("link", [jnp.abs, jnp.sin])
+def test_single_index(link):
+    key = jax.random.key(0, impl="threefry2x32")
+    data, w = datasets.single_index(key, 40, 160, 7, link)
+    assert [a.shape for a in (*data, w)] == [(40, 7), (40, 1), (160, 7), (160, 1), (7,)]
+    x, y = (jnp.concatenate(parts) for parts in (data[::2], data[1::2]))
+    np.testing.assert_allclose(jnp.sum(x**2, 1), 7, rtol=1e-12)
+    assert jnp.linalg.norm(w) == pytest.approx(1.0)
+    assert jnp.mean(y) == pytest.approx(0.0, abs=1e-12) and jnp.mean(y**2) == pytest.approx(1.0)
+    g = np.asarray(link(x @ w))
+    np.testing.assert_allclose(y[:, 0], (g - g.mean()) / g.std(), atol=1e-12)
+    jax.tree.map(np.testing.assert_array_equal, (data, w), datasets.single_index(key, 40, 160, 7, link))
+    assert not np.allclose(w, datasets.single_index(jax.random.key(1, impl="threefry2x32"), 40, 160, 7, link)[1])
+
+
+def test_the_direction_of_single_index_is_uniform():
+    keys = jax.random.split(jax.random.key(0, impl="threefry2x32"), 2000)
+    w = jax.vmap(lambda key: datasets.single_index(key, 2, 0, 4)[1])(keys)
+    for moment, expected in ((w, jnp.zeros(4)), (jnp.einsum("si,sj->sij", w, w), jnp.eye(4) / 4)):
+        mean, error = ntk.estimate(moment)
+        assert jnp.all(jnp.abs(mean - expected) <= 5 * error)

@@ -58,6 +58,35 @@ def test_linearization_error():
     assert ntk.linearization_error(ntk.linearize(net.apply, params), params, new, x) < 1e-13
 
 
+def test_average_gradient_outer_product():
+    """Against finite differences, and where it is known."""
+    net, params, shape = case("depth 2, bias")
+    x = examples(shape, 4)
+    found = ntk.average_gradient_outer_product(net.apply, params, x)
+    step = 1e-6
+    slopes = np.stack(
+        [
+            (outputs(net.apply, params, x + step * e) - outputs(net.apply, params, x - step * e)) / (2 * step)
+            for e in np.eye(x.shape[1])[:, None]
+        ]
+    )  # (dim, n, outputs)
+    assert found.shape == (x.shape[1],) * 2
+    np.testing.assert_allclose(found, np.einsum("ink,jnk->ij", slopes, slopes) / len(x), rtol=1e-6, atol=1e-8)
+
+
+def test_average_gradient_outer_product_of_known_functions():
+    w, x = jnp.asarray([[3.0, 4.0, 0.0], [0.0, 1.0, 2.0]]), jax.random.normal(jax.random.key(0), (50, 3))
+    linear = ntk.average_gradient_outer_product(lambda w, x: w @ x, w, x)  # summed over outputs
+    np.testing.assert_allclose(linear, w.T @ w, rtol=1e-12)
+    signs = jnp.sign(x)  # ∇(x₁x₂) = (x₂, x₁, 0)
+    product = ntk.average_gradient_outer_product(lambda _, x: x[:1] * x[1], (), signs)
+    assert product[2, 2] == product[0, 2] == 0 and product[0, 0] == product[1, 1] == 1
+    assert product[0, 1] == pytest.approx(float(jnp.mean(signs[:, 0] * signs[:, 1])), abs=1e-12)
+    # one direction w alone: of rank 1, along w
+    single = ntk.average_gradient_outer_product(lambda v, x: jnp.sin(x @ v)[None], w[0], x)
+    np.testing.assert_allclose(single, jnp.mean(jnp.cos(x @ w[0]) ** 2) * jnp.outer(w[0], w[0]), rtol=1e-12)
+
+
 def dense_norms(f, params, x, y):
     """Residual, ‖DF‖, ‖D²F‖ in the root-mean-square norm; for two output numbers by trying all unit vectors g."""
     theta, unravel = jax.flatten_util.ravel_pytree(params)

@@ -281,6 +281,13 @@ REFUSED = [  # call, kind of error, what its message says
     # datasets
     (lambda: ntk.datasets.near_duplicates(KEY, 3, 4, 5.0), ValueError, r"between 0 and 2 √dim = 4, got 5.0"),
     (lambda: ntk.datasets.teacher_student(KEY, 3, 2, 0), ValueError, r"dim=0, num_neurons=3: only num_test may be 0"),
+    (lambda: ntk.datasets.sparse_parity(KEY, 3, 2, 4, 5), ValueError, r"1 ≤ degree ≤ dim .* got degree=5, dim=4"),
+    (lambda: ntk.datasets.sparse_parity(KEY, 3, 2, 4, 0), ValueError, r"1 ≤ degree ≤ dim .* got degree=0, dim=4"),
+    (lambda: ntk.datasets.sparse_parity(KEY, 0, 2), ValueError, r"examples are needed, .* num_train=0, num_test=2"),
+    (lambda: ntk.datasets.staircase(KEY, 3, 2, 2), ValueError, r"1 ≤ degree ≤ dim .* got degree=3, dim=2"),
+    (lambda: ntk.datasets.staircase(KEY, 3, -1), ValueError, r"num_train=3, num_test=-1"),
+    (lambda: ntk.datasets.single_index(KEY, 3, 2, 0), ValueError, r"must be positive, got dim=0, num_train=3"),
+    (lambda: ntk.datasets.single_index(KEY, 0, 2), ValueError, r"must be positive, got dim=20, num_train=0"),
     (lambda: ntk.datasets.digits(KEY, 1000, 1000), ValueError, r"1797 digits, 1000 \+ 1000 were asked for"),
     (lambda: ntk.datasets.digits(KEY, 10, 1, labels="ten"), ValueError, r"\"parity\" or \"one_hot\", got 'ten'"),
     (lambda: ntk.datasets.digits(KEY, 10, 1, num_components=11), ValueError, r"between 1 and 10, got 11"),
