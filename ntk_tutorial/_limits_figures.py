@@ -40,7 +40,7 @@ def over_steps(
     """
     for label, values in curves.items():
         mean, bar = values if isinstance(values, tuple) else (values, None)
-        ax.errorbar(steps, mean, bar, fmt="o-", markersize=3, linewidth=1.2, label=label)
+        ax.errorbar(steps, mean, bar, fmt="o-" if len(steps) < 30 else "-", markersize=3, linewidth=1.2, label=label)
     if level is not None:
         ax.axhline(float(level), **DASHED)
     ax.set(xlabel="step", **settings)
