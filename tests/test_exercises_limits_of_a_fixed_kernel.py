@@ -90,6 +90,7 @@ REFERENCE = checks._reference
         ("recursion", lambda x, y: y, "failed with TypeError"),
         ("recursion", by_parameters, "failed with TypeError"),
         ("recursion", lambda x, y, x_test: REFERENCE(4, 0.5)[::-1], "order of x_test"),
+        ("recursion", lambda x, y, x_test: method(x, y, 3 * x_test), "predicting 0: are test inputs"),
         ("recursion", lambda x, y, x_test: 0 * x_test[:, 0], "respect to the input"),
         ("recursion", lambda x, y, x_test: 0.6 * REFERENCE(4, 0.5), "less than the 0.78 of one fit"),
         ("regimes", ["lazy", "size", "feature"], "being wide does not decide"),

@@ -134,7 +134,7 @@ def check_recursion(method: Callable) -> Verdict:
             + (": these are as many as training examples" if predicted.size == len(x) else ""),
         )
     if not np.all(np.isfinite(predicted)):
-        return Verdict(False, f"some predictions are not finite: add {RIDGE:g} to the kernel's diagonal, use float64")
+        return Verdict(False, "some predictions are not finite: add 10⁻⁶ to the kernel's diagonal, use float64")
     predicted = predicted.ravel()
     error, single = (float(np.mean((p - y_test.ravel()) ** 2)) for p in (predicted, _reference(1, 0.5)))
     if error < SMALL_ERROR:
@@ -152,21 +152,26 @@ def check_recursion(method: Callable) -> Verdict:
     if equals(_reference(2, 0.5)):
         return Verdict(False, f"one recursion only: its error is {error:.2f}, where one fit has {single:.2f}; go on")
     if any(equals(_reference(fits, 1.0)) for fits in (2, 3, 4)):
-        return Verdict(False, f"inputs are multiplied by M itself, error {error:.2f}: take the symmetric root of M")
+        return Verdict(
+            False,
+            f"inputs multiplied by M itself learn, too, with an error of {error:.2f} here: take its symmetric root",
+        )
     if error > 1.2:
         return Verdict(
-            False, f"an error of {error:.2f} is worse than predicting 0: are the rows in the order of x_test?"
+            False,
+            f"an error of {error:.2f} is worse than predicting 0: are test inputs multiplied by the root, too, and are "
+            "predictions in the order of x_test?",
         )
     if error > 0.8 * single:
         return Verdict(
             False,
-            f"an error of {error:.2f}, where one fit has {single:.2f}: is the gradient that with respect to the input, "
-            "and are test inputs multiplied by the root, too?",
+            f"an error of {error:.2f}, where one fit has {single:.2f}: is the gradient that with respect to the input?",
         )
     return Verdict(
         False,
-        f"an error of {error:.2f} is less than the {single:.2f} of one fit, but three recursions get below "
-        f"{SMALL_ERROR:g}: take the root of M, of gradients with respect to the original inputs",
+        f"an error of {error:.3f} is less than the {single:.2f} of one fit, but three recursions get below "
+        f"{SMALL_ERROR:g}: take the root of M, of gradients with respect to the original inputs, and add 10⁻⁶ to the "
+        "kernel's diagonal, no more",
     )
 
 
