@@ -190,10 +190,13 @@ def single_index(
         The data, and w. Targets have mean 0 and mean square 1 over the examples drawn, by an affine map of g.
 
     Raises:
-        ValueError: unless dim and num_train are 1 or more.
+        ValueError: unless dim is 2 or more and there are at least two examples, one of them to train with.
     """
-    if min(dim, num_train, num_test + 1) < 1:
-        raise ValueError(f"sizes must be positive, got dim={dim}, num_train={num_train}, num_test={num_test}")
+    if dim < 2 or min(num_train, num_test + 1, num_train + num_test - 1) < 1:
+        raise ValueError(
+            f"a single-index target needs dim ≥ 2, at least two examples, and one of them to train with, got "
+            f"dim={dim}, num_train={num_train}, num_test={num_test}"
+        )
     x_key, w_key = jax.random.split(key)
     x, w = sphere(x_key, num_train + num_test, dim), sphere(w_key, 1, dim)[0] / dim**0.5
     y = link(x @ w)

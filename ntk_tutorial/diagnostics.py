@@ -287,9 +287,9 @@ def log_moment_ratio(samples: Float[Array, "seeds *shape"]) -> Estimate:
     def ratio(first, second, number):
         return jnp.log(second / number) - 2 * jnp.log(first / number)
 
-    first, second, number = samples.sum(0), jnp.sum(samples**2, 0), len(samples)
+    first, second, number = samples.sum(0, keepdims=True), jnp.sum(samples**2, 0, keepdims=True), len(samples)
     without = ratio(first - samples, second - samples**2, number - 1)
-    return Estimate(ratio(first, second, number), jackknife_error(without))
+    return Estimate(ratio(first[0], second[0], number), jackknife_error(without))
 
 
 def jackknife_error(without: Float[Array, "seeds *shape"]) -> Float[Array, "*shape"]:

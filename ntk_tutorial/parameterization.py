@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, ScalarLike
+from jaxtyping import Array, Float, PyTree, ScalarLike
 
 from ._lazy import lazy
 from .diagnostics import relative_change
@@ -109,7 +109,7 @@ class RateScan(NamedTuple):
 @functools.partial(jax.jit, static_argnames=("net", "num_steps"))
 def scan_learning_rates(
     net: Serial,
-    keys: PRNGKeyArray,
+    keys: Array,
     x: Float[Array, "n dim"],
     y: Float[Array, "n k"],
     learning_rates: Float[Array, "3 rates"],

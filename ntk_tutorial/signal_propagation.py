@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from ._checks import is_concrete
 from .activations import Activation
@@ -212,7 +212,7 @@ def random_relu_kernels(
     return jax.lax.map(kernels, jax.random.split(key, num), batch_size=50).astype(float)
 
 
-def relu_kernel_fluctuation(depth: Float[ArrayLike, "*depths"]) -> Float[Array, "*depths"]:
+def relu_kernel_fluctuation(depth: Real[ArrayLike, "*depths"]) -> Float[Array, "*depths"]:
     """C in E[Θ(x, x)²] / E[Θ(x, x)]² ≈ 1 + C / width, to first order, for networks as in `random_relu_kernels`.
 
     C = 5 L − (4/3) L (L + 2) / (L + 1) for L hidden layers: each layer that two terms of Θ = Σ_ℓ Θ_ℓ both pass with

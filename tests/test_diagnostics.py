@@ -229,3 +229,25 @@ def test_half_time():
     np.testing.assert_allclose(ntk.half_time(residual, ts), jnp.log(2) / rates)
     own = jnp.asarray([[1.0, 5.0], [3.0, 18.0]])
     np.testing.assert_allclose(ntk.half_time(jnp.exp(-own * rates[:1]), own), jnp.log(2) / rates[0])
+
+
+def test_sharpness_is_the_hessians_largest_eigenvalue_where_the_model_is_linear():
+    x = jax.random.normal(jax.random.key(0), (6, 3))
+
+    def f(params, x):
+        return params["a"] @ x
+
+    params = {"a": jnp.arange(6.0).reshape(2, 3)}
+    hessian = jax.hessian(lambda a: ntk.squared_loss(x @ a.T, jnp.zeros((6, 2))))(params["a"]).reshape(6, 6)
+    np.testing.assert_allclose(ntk.sharpness(f, params, x), jnp.linalg.eigvalsh(hessian)[-1], rtol=1e-9)
+
+
+def test_the_log_moment_ratio_of_a_lognormal_is_its_variance():
+    samples = jnp.exp(0.3 * jax.random.normal(jax.random.key(1), (4000, 2)))
+    found = ntk.log_moment_ratio(samples)
+    assert found.mean.shape == (2,)
+    np.testing.assert_array_less(abs(found.mean - 0.09), 4 * found.standard_error)
+    several = [ntk.log_moment_ratio(part).mean[0] for part in jnp.split(samples, 20)]
+    scatter = np.std(several, ddof=1) / 20**0.5
+    assert 0.5 < float(found.standard_error[0]) / scatter < 2
+    assert ntk.log_moment_ratio(jnp.ones(5)).mean == 0

@@ -100,3 +100,47 @@ def test_real_networks_follow_the_map():
     mean, error = ntk.estimate(samples)
     assert samples.shape == (60, 5)
     assert jnp.all(abs(mean - kernels.nngp / kernels.variance) < 4 * error + 0.01)  # of order depth / width
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_random_kernel_is_that_of_the_network(depth):
+    key, width = jax.random.key(5, impl="threefry2x32"), 6
+    theta = ntk.random_relu_kernels(key, width, (1, 3), num=2)
+    assert theta.shape == (2, 2)
+    net = ntk.mlp(width, depth, 1, ntk.relu, w_std=2**0.5, b_std=None)
+    w_key, a_key = jax.random.split(jax.random.split(key, 2)[1])
+    hidden = jax.random.normal(w_key, (3, width, width), jnp.float32).astype(float)
+    readout = jax.random.normal(a_key, (width,), jnp.float32).astype(float)
+
+    def f(weights):  # as `net`, but for the readout's factor
+        h = jnp.ones(width)
+        for w in weights[0][:depth]:
+            h = (2 / width) ** 0.5 * jax.nn.relu(w @ h)
+        return weights[1] @ h
+
+    slope = jax.grad(f)((hidden, readout))
+    expected = sum(jnp.sum(part**2) for part in slope) / width
+    np.testing.assert_allclose(theta[1, (1, 3).index(depth)], expected, rtol=1e-5)
+    params = tuple({"w": w.T} if i % 2 == 0 else () for i, w in enumerate(np.repeat(hidden[:depth], 2, axis=0)))
+    layered = (*params, {"w": readout[:, None]})
+    package = ntk.gram(ntk.empirical_ntk(net.apply, layered), jnp.ones((1, width)))[0, 0, 0, 0]
+    np.testing.assert_allclose(package / 2, expected, rtol=1e-9)  # its readout has σ_w = √2, too
+
+
+@pytest.mark.parametrize("width", [16, 64])
+def test_fluctuations_follow_the_first_order_formula(width):
+    theta = ntk.random_relu_kernels(jax.random.key(width), width, (1, 2, 4), num=2000)
+    found, theory = ntk.log_moment_ratio(theta), ntk.relu_kernel_fluctuation(jnp.array([1, 2, 4])) / width
+    np.testing.assert_array_less(abs(found.mean - theory), 4 * found.standard_error + theory**2)
+    mean, error = ntk.estimate(theta)
+    np.testing.assert_array_less(abs(mean - jnp.array([2, 3, 5])), 4 * error)  # one for each matrix of weights
+
+
+def test_the_fluctuation_of_one_layer_is_three_over_the_width_and_grows_as_eleven_thirds_of_the_depth():
+    assert ntk.relu_kernel_fluctuation(1) == 3
+    np.testing.assert_allclose(ntk.relu_kernel_fluctuation(1e6) / 1e6, 11 / 3, rtol=1e-5)
+
+
+def test_networks_without_hidden_layers_are_refused():
+    with pytest.raises(ValueError, match=r"1 or more, got \(0, 2\)"):
+        ntk.random_relu_kernels(jax.random.key(0), 4, (0, 2), num=2)

@@ -675,7 +675,7 @@ ntk.exercises.limits_of_a_fixed_kernel.check_width(3 / 0.05**2)
 #
 # Write `method(x_train, y_train, x_test)`: fit kernel regression, take the average gradient outer product $M$ of the fit,
 # multiply all inputs by the root of $M$, fit again, three times. Try it on `ntk.exercises.limits_of_a_fixed_kernel.data()`, 100
-# examples of $x_1x_2$ in 20 dimensions, with the kernel $\exp(-\lVert x - x'\rVert^2/18)$.
+# examples of $x_1x_2$ in 20 dimensions, with the kernel $\exp(-\lVert x - x'\rVert^2/18)$ and $10^{-6}$ added to its diagonal.
 #
 # :::
 #
