@@ -118,27 +118,18 @@ def scan_learning_rates(
 ) -> RateScan:
     """Gradient descent of random networks in the three parameterizations of `as_parameterized`, in its order.
 
-    One program for all draws, ways and rates, in float32; outputs start at zero.
+    One program for all draws, ways and rates; outputs start at zero.
     """
-    first = net.init(keys[0], x.shape[1:])[0]
-    scales, rates = _single(
-        jax.tree.map(
-            lambda *leaves: jnp.stack(leaves), *(as_parameterized(name, net, first) for name in PARAMETERIZATIONS)
-        )
-    )
-    x, y = _single((x, y))
-    hidden = Serial(net.layers[:-1])
+    first, hidden = net.init(keys[0], x.shape[1:])[0], Serial(net.layers[:-1])
+    ways = [as_parameterized(name, net, first) for name in PARAMETERIZATIONS]
+    scales, rates = jax.tree.map(lambda *leaves: jnp.stack(leaves).astype(x.dtype), *ways)
 
     def one(key, scale, rates, learning_rate):
-        params0 = _single(net.init(key, x.shape[1:])[0])
+        params0 = net.init(key, x.shape[1:])[0]
         optimizer = descent_by_layer(learning_rate, rates)
         run = train(scaled(net.apply, params0, scale), params0, x, y, optimizer, steps=jnp.array([num_steps]))
         before, after = (outputs(hidden.apply, p[:-1], x) for p in (params0, run.params))
         return RateScan(run.loss[0], relative_change(before, after))
 
     each = jax.vmap(jax.vmap(one, (None, None, None, 0)), (None, 0, 0, 0))
-    return jax.vmap(each, (0, None, None, None))(keys, scales, rates, _single(learning_rates))
-
-
-def _single(tree):
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), tree)
+    return jax.vmap(each, (0, None, None, None))(keys, scales, rates, learning_rates)

@@ -734,8 +734,8 @@ ntk.exercises.initialization.check_choice(best)
 #
 # ## What is next
 #
-# What a network does when its kernel is not fixed is the subject of {doc}`/book/lazy_training/two_layer_networks` and
-# {doc}`/book/lazy_training/lazy_or_feature`. To look up a symbol, see {doc}`/book/notation`.
+# What a kernel cannot do, whatever its initialization, and what a network gains by changing it is the subject of
+# {doc}`/book/inductive_bias/limits_of_a_fixed_kernel`. To look up a symbol, see {doc}`/book/notation`.
 #
 # ## Further reading
 #
