@@ -90,10 +90,11 @@ def kernels(data):  # of all examples with those to train with, and targets
 best = [jax.vmap(partial(ntk.best_regression_error, num_train=n)) for n in ns.tolist()]
 fixed = {name: jnp.stack([b(*kernels(d)) for b in best], 1) for name, d in data.items()}
 gap = {name: errors.mean(0) / network[name].mean(0) for name, errors in fixed.items()}
-for name, errors in fixed.items():
-    print(f"{name}: network", *(f"{e:.3f}" for e in network[name].mean(0)), "best kernel",
-          *(f"{e:.3f}" for e in errors.mean(0)), "ratio", *(f"{r:.1f}" for r in gap[name]))
-    assert jnp.all(errors[:, 3] > network[name][:, 3]) and gap[name][3] > gap[name][2]
+for name, e in fixed.items():
+    print(f"{name}: network", *(f"{v:.3f}" for v in network[name].mean(0)), "kernel",
+          *(f"{v:.3f}" for v in e.mean(0)), "ratio", *(f"{r:.1f}" for r in gap[name]))
+    assert jnp.all(e[:, 3] > network[name][:, 3])  # in every draw
+assert all(ratio[3] > ratio[2] > 0.9 for ratio in gap.values())
 
 # %% mystnb={"image": {"alt": "Three panels of test error against 64 to 512 examples on logarithmic axes, with error bars. For the product of two coordinates the network falls from above one to 0.002, the best kernel only to 0.15. For the staircase both stay near 0.7 up to 256 examples, then the network falls to 0.16 and the kernel stays at 0.55. For the absolute value of one direction the network falls to 0.03, the kernel to 0.39."}, "figure": {"caption": "Test error, relative to that of predicting zero, of a network of 32 units trained with α = 0.03 and of the best among nine fixed kernels and ridges; geometric mean and standard error of four draws, d = 30.", "name": "fig-limits-race"}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.6), sharey=True)
@@ -275,8 +276,9 @@ fig, axes = plt.subplots(1, 2, figsize=(6.4, 2.5), sharey=True)
 for ax, (scale, run) in zip(axes, runs.items()):
     loss, aligned, size = (values.mean(0) for values in run)
     curves = {"loss": loss, "alignment": aligned, "size of Θ": size / size[-1]}
-    ntk.plotting.over_steps(ax, when, curves, level=2 / 13**0.5, log=False,
-                            title=f"weights × {scale:g}", legend={"loc": (0.1 + scale / 3, 0.6)})
+    legend = {"loc": (0.1 + scale / 3, 0.6)}
+    ntk.plotting.over_steps(ax, when, curves, level=2 / 13**0.5, legend=legend,
+                            log=False, title=f"weights × {scale:g}")
     early = jnp.argmax(loss < 0.9)  # a tenth of the loss is gone
     print(f"× {scale:g}: alignment {aligned[0]:.3f}, then {aligned[early]:.3f} at size "
           f"{size[early] / size[-1]:.3f}, {aligned[-1]:.3f} at last")
