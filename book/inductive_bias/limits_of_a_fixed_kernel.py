@@ -417,8 +417,8 @@ best, change = jnp.array([[fit.exponent for fit in some] for some in fits])
 assert best[0] < -0.5 and abs(best[1:]).max() < 0.3 < -change[1] < -change[0]
 
 # %% [markdown]
-# **What we see.** Only in the standard parameterization does the best rate fall with the width, as $m^{-0.78 \pm 0.09}$; its
-# first layer, whose ten inputs do not grow, keeps the exponent from $-1$. In the other two the best rate stays. That a rate
+# **What we see.** Only in the standard parameterization does the best rate fall with the width, as $m^{-0.78 \pm 0.09}$: not yet
+# as $1/m$, since its first layer has ten inputs at every width, and the kernel's eigenvalues still approach their limits. In the other two the best rate stays. That a rate
 # "transfers" from narrow to wide networks is therefore no privilege of μP: it needs a limit of infinite width, and ours has
 # one. The features tell them apart. With ours they move less and less, with exponent −0.44 ± 0.03; with μP by the same at
 # any width (0.00 ± 0.02). For other optimizers and unequal layers the recipe is more than one scale; Yang and co-authors
