@@ -30,13 +30,14 @@ def races(axes, sizes, results) -> None:
 
 
 def over_steps(
-    ax: Axes, steps, curves, *, level: float | None = None, log: bool = True, legend=None, **settings
+    ax: Axes, steps, curves, *, level: float | None = None, log: bool = True, loc="best", **settings
 ) -> None:
     """Curves by label against the number of steps; of (mean, standard error) with bars; dashed, a level.
 
     Args:
         log: steps on a logarithmic axis, linear up to 10 so that it can show 0.
-        legend, settings: of the legend, such as its place; of the axes, such as title.
+        loc: where the legend stands.
+        settings: of the axes, such as title.
     """
     for label, values in curves.items():
         mean, bar = values if isinstance(values, tuple) else (values, None)
@@ -47,7 +48,7 @@ def over_steps(
     if log:
         ax.set_xscale("symlog", linthresh=10)
     ax.set_xlim(0, float(steps[-1]) * 1.1)
-    ax.legend(**{"fontsize": 8} | (legend or {}))
+    ax.legend(fontsize=8, loc=loc)
 
 
 def fluctuations_by_shape(ax: Axes, predicted, estimates) -> None:

@@ -27,7 +27,7 @@ def test_races_show_geometric_means(axes):
 def test_over_steps_shows_zero_bars_and_a_level(axes):
     steps = [0, 1, 100]
     curves = {"mean": (np.arange(3.0), np.ones(3)), "line": np.arange(3.0) + 1}
-    plotting.over_steps(axes[0], steps, curves, level=2.0, title="here", legend={"loc": "upper left"})
+    plotting.over_steps(axes[0], steps, curves, level=2.0, title="here", loc="upper left")
     with_bars, without = axes[0].containers
     assert with_bars.has_yerr and not without.has_yerr
     np.testing.assert_array_equal(without.lines[0].get_xydata(), np.stack([steps, [1, 2, 3]], 1))

@@ -276,9 +276,8 @@ fig, axes = plt.subplots(1, 2, figsize=(6.4, 2.5), sharey=True)
 for ax, (scale, run) in zip(axes, runs.items()):
     loss, aligned, size = (values.mean(0) for values in run)
     curves = {"loss": loss, "alignment": aligned, "size of Θ": size / size[-1]}
-    legend = {"loc": (0.1 + scale / 3, 0.6)}
-    ntk.plotting.over_steps(ax, when, curves, level=2 / 13**0.5, legend=legend,
-                            log=False, title=f"weights × {scale:g}")
+    ntk.plotting.over_steps(ax, when, curves, level=2 / 13**0.5, log=False,
+                            title=f"weights × {scale:g}", loc=(0.1 + scale / 3, 0.6))
     early = jnp.argmax(loss < 0.9)  # a tenth of the loss is gone
     print(f"× {scale:g}: alignment {aligned[0]:.3f}, then {aligned[early]:.3f} at size "
           f"{size[early] / size[-1]:.3f}, {aligned[-1]:.3f} at last")
@@ -414,13 +413,14 @@ fits = [[ntk.power_law(widths, v) for v in values.swapaxes(0, 1)] for values in 
 for label, some in zip(labels, fits):
     print(f"{label}:", *(f"{w} {e:.2f} ± {b:.2f};" for w, (e, b, _) in zip(ways, some)))
 best, change = jnp.array([[fit.exponent for fit in some] for some in fits])
-assert best[0] < -0.5 and abs(best[1:]).max() < 0.3 < -change[1] < -change[0]
+assert best[0] < -0.5 and abs(best[1:]).max() < 0.3  # three standard errors
+assert change[0] < change[1] < -0.3 and abs(change[2]) < 0.1
 
 # %% [markdown]
 # **What we see.** Only in the standard parameterization does the best rate fall with the width, as $m^{-0.78 \pm 0.09}$: not yet
-# as $1/m$, since its first layer has ten inputs at every width, and the kernel's eigenvalues still approach their limits. In the other two the best rate stays. That a rate
-# "transfers" from narrow to wide networks is therefore no privilege of μP: it needs a limit of infinite width, and ours has
-# one. The features tell them apart. With ours they move less and less, with exponent −0.44 ± 0.03; with μP by the same at
+# as $1/m$, since its first layer has ten inputs at every width, and the kernel's eigenvalues still approach their limits. In
+# the other two the best rate stays. That a rate "transfers" from narrow to wide networks is therefore no privilege of μP: it
+# needs a limit of infinite width, and ours has one. The features tell them apart. With ours they move less and less, with exponent −0.44 ± 0.03; with μP by the same at
 # any width (0.00 ± 0.02). For other optimizers and unequal layers the recipe is more than one scale; Yang and co-authors
 # {cite}`yang2022` give it.
 #
