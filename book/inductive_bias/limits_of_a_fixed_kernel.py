@@ -426,7 +426,8 @@ assert change[0] < change[1] < -0.3 and abs(change[2]) < 0.1
 #
 # ## Depth against width
 #
-# At finite width the kernel is random to begin with, and depth multiplies the randomness. Take a ReLU network with
+# At finite width the kernel is random to begin with, and depth multiplies the randomness: {doc}`/book/linearization/tangent_kernel`
+# found the relative variance $3/m$ for one hidden layer, and more than $3L/m$ for deeper ones. How much more? Take a ReLU network with
 # $\sigma_w = \sqrt2$, no biases, $L$ hidden layers of width $m$ and as many inputs, $\lVert x\rVert^2 = m$.
 #
 # :::{prf:theorem} Fluctuations add up over layers
