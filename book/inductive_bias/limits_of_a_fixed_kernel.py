@@ -427,8 +427,8 @@ assert change[0] < change[1] < -0.3 and abs(change[2]) < 0.1
 # ## Depth against width
 #
 # At finite width the kernel is random to begin with, and depth multiplies the randomness: {doc}`/book/linearization/tangent_kernel`
-# found the relative variance $3/m$ for one hidden layer, and more than $3L/m$ for deeper ones. How much more? Take a ReLU network with
-# $\sigma_w = \sqrt2$, no biases, $L$ hidden layers of width $m$ and as many inputs, $\lVert x\rVert^2 = m$.
+# found the relative variance $3/m$ for one hidden layer, and more than $3L/m$ for deeper ones. How much more? Take a ReLU
+# network with $\sigma_w = \sqrt2$, no biases, $L$ hidden layers of width $m$ and as many inputs, $\lVert x\rVert^2 = m$.
 #
 # :::{prf:theorem} Fluctuations add up over layers
 # :label: thm-limits-depth
@@ -498,7 +498,7 @@ for alpha, rate in ((0.03, 1 / 0.03), (30.0, 0.3 / 900)):
 # | --- | --- | --- |
 # | moved and missed below 0.1 | lazy: all of Parts I and III applies | predict in closed form; choose the kernel by architecture and initialization |
 # | moved, alignment gained | features were learned | regress with the after kernel; reuse the features |
-# | moved, no alignment gained | steps too long, or labels are noise | take smaller steps; look at $\eta\lambda$ |
+# | moved, no alignment gained | its size changed: steps too long, weight decay | look at $\eta\lambda$; take smaller steps (exercise 5) |
 #
 # Towards features: a smaller output scale or smaller initial weights, μP, longer steps. Towards lazy: a larger output scale,
 # more width for each layer, a symmetrized start.
@@ -509,8 +509,8 @@ for alpha, rate in ((0.03, 1 / 0.03), (30.0, 0.3 / 900)):
 # generalizes as its kernel does; where the kernel fits the task, as convolutional kernels do for few images
 # ({doc}`/book/inductive_bias/architecture`) or in ensembles of dense networks on digits
 # ({doc}`/book/lazy_training/convolutional_networks`), nothing is gained by giving this up. *Feature learning* is better where the
-# target depends on directions that the kernel cannot know: then examples fall short of {prf:ref}`thm-limits-dimension`, not
-# width or time. It costs guarantees, and with too few examples (64, above) it is no better. Between them stands kernel
+# target depends on directions that the kernel cannot know: by {prf:ref}`thm-limits-dimension` the kernel then needs more
+# examples, which neither width nor time replaces. It costs guarantees, and with too few examples (64, above) it is no better. Between them stands kernel
 # regression with a *learned* kernel, which is what silent alignment, after kernels and lazy fine-tuning have in common. Which
 # one a network does is a choice of scale, and three calls measure it.
 #
