@@ -29,6 +29,8 @@ if FLAGS not in os.environ.get("XLA_FLAGS", ""):  # workers inherit them
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()
 # Several processes share the cores: linear algebra that waits for a second one, spinning, takes ten times as long.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# XLA counts its threads by this: of two, one mostly searches for work, which costs notebooks a tenth.
+os.environ["NPROC"] = "1"
 # What one process has compiled, others of this run and of later ones need not. `make clean` throws it away.
 os.environ |= {
     "JAX_COMPILATION_CACHE_DIR": str(pathlib.Path(__file__).parent / ".pytest_cache" / "xla"),
