@@ -8,6 +8,7 @@ tests/test_checker.py shows that each of these fails here.
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import os
 import pathlib
@@ -19,18 +20,26 @@ from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError
 MAX_RMS = 0.1  # of 255, over all pixels and channels; a changed letter gives about 1.8, a curve moved by 1 % about 8
 FIGURES = ("image/png", "image/jpeg")
 # Most of the time goes into compiling small programs. With these flags it takes a third less, here and in all processes
-# that tests start, the notebooks' kernels too. What chapters print must not depend on them: `make notebooks` has none.
-FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
+# that tests start, the notebooks' kernels too; to split a program, for threads to compile in parallel, costs a tenth.
+# What chapters print must not depend on them: `make notebooks` has none.
+FLAGS = (
+    "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1 --xla_cpu_parallel_codegen_split_count=1"
+)
 if FLAGS not in os.environ.get("XLA_FLAGS", ""):  # workers inherit them
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()
 # Several processes share the cores: linear algebra that waits for a second one, spinning, takes ten times as long.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# XLA counts its threads by this: of two, one mostly searches for work, which costs notebooks a tenth.
+os.environ["NPROC"] = "1"
 # What one process has compiled, others of this run and of later ones need not. `make clean` throws it away.
 os.environ |= {
     "JAX_COMPILATION_CACHE_DIR": str(pathlib.Path(__file__).parent / ".pytest_cache" / "xla"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
+# Tracing makes many objects that stay. To look for unused ones each time there are 700 more takes a tenth of the time.
+MANY = 50_000
+gc.set_threshold(MANY)
 ENVIRONMENT = dict(os.environ)  # as it is before any test changes it: what the notebooks' kernels get
 
 
@@ -74,9 +83,12 @@ def compare_outputs(self, test, ref, skip_compare=None) -> bool:
 
 
 def setup(self) -> None:
-    """Start the kernel in the environment this run was called in."""
+    """Start the kernel in the environment this run was called in; let it collect garbage as seldom as this process."""
     with mock.patch.dict(os.environ, ENVIRONMENT, clear=True):
         start_kernel(self)
+    message = self.kernel.execute_cell_input(f"__import__('gc').set_threshold({MANY})", allow_stdin=False)
+    self.kernel.await_reply(message, timeout=60)
+    self.kernel.await_idle(message, timeout=60)
 
 
 IPyNbCell.compare_outputs = compare_outputs

@@ -36,6 +36,8 @@ def draw(net: Layer, keys: Array, input_shape: tuple[int, ...]) -> Params:
 def over_seeds(one: Callable[..., PyTree], keys: Array, *shared: PyTree, mesh: Mesh | None = None) -> PyTree:
     """one(key, *shared) for every key, in one program; what it returns, with the keys along the first axis.
 
+    A CPU takes one key after the other, other devices take all at once.
+
     Args:
         one: JAX code.
         mesh: devices to spread the keys over; each then runs its own loops, for as long as its own keys need.
@@ -54,7 +56,12 @@ def over_seeds(one: Callable[..., PyTree], keys: Array, *shared: PyTree, mesh: M
 
 @jax.jit
 def _over_seeds(one, keys, shared):
-    return jax.vmap(lambda key: one(key, *shared))(keys)
+    return _for_each(lambda key: one(key, *shared), keys)
+
+
+def _for_each(function, keys):
+    """On a CPU one key after the other, whose numbers then stay in its cache and whose loops end when they are done."""
+    return jax.lax.map(function, keys) if jax.default_backend() == "cpu" else jax.vmap(function)(keys)
 
 
 @functools.cache
@@ -83,6 +90,6 @@ def sweep(
     if len(values) < 1 or num_seeds < 1:
         raise ValueError(f"a sweep needs at least one value and one seed, got {list(values)} and {num_seeds}")
     keys = jax.random.split(jax.random.key(seed), (len(values), num_seeds))
-    at = [jax.jit(jax.vmap(functools.partial(measure, value, **settings))) for value in values]
+    at = [jax.jit(functools.partial(_for_each, functools.partial(measure, value, **settings))) for value in values]
     columns = [measured(key) for measured, key in zip(at, keys, strict=True)]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1), *columns)

@@ -26,7 +26,10 @@ def test_draw_is_one_network_a_key():
         jax.tree.map(np.testing.assert_array_equal, jax.tree.map(lambda leaf: leaf[i], stack), alone)  # noqa: B023
 
 
-def test_sweep():
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_sweep(backend, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+
     def measure(value, key, scale):
         return {"value": scale * value, "draw": jax.random.normal(key, (2,))}
 
@@ -43,8 +46,10 @@ def test_an_empty_sweep_is_refused(values, num_seeds):
         ntk.sweep(lambda value, key: value, values, num_seeds)
 
 
-def test_over_seeds_and_over_devices():
-    """One program for all keys; on a mesh each device has its own, whose loops need not wait for one another."""
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_over_seeds_and_over_devices(backend, monkeypatch):
+    """One after the other, as on a CPU, or at once; on a mesh each device has its own and need not wait for others."""
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
 
     def one(key, shared):
         start = jax.random.uniform(key, minval=1.0, maxval=100.0)

@@ -4,10 +4,12 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
 import ntk_tutorial as ntk
+from ntk_tutorial import _checks
 
 pytestmark = pytest.mark.usefixtures("unannotated")
 KEY = jax.random.key(0)
@@ -310,6 +312,17 @@ REFUSED = [  # call, kind of error, what its message says
 def test_refused(call, kind, message):
     with pytest.raises(kind, match=f"(?s){message}"):
         call()
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_finite_is_told_on_any_device(at_hand, monkeypatch):
+    """Also of numbers whose sum is not finite."""
+    monkeypatch.setattr(_checks, "_at_hand", lambda array: at_hand)
+    good = {"a": jnp.full(3, 1e308), "b": np.arange(2), "c": 1.0, "d": jnp.ones(2, jnp.bfloat16)}
+    _checks.check_finite(good=good, nothing=())
+    for bad in (jnp.asarray([1.0, math.nan, math.inf]), np.asarray([1.0, math.inf, -math.inf])):
+        with pytest.raises(ValueError, match=r"x holds 2 non-finite value\(s\) of 4"):
+            _checks.check_finite(good=good, x=[bad, 1.0])
 
 
 def test_nothing_is_checked_while_jax_traces():

@@ -26,11 +26,13 @@ def test_remainder_order(name):
 
     @jax.jit
     def remainders(news):
-        f_x = jax.vmap(net.apply, (None, 0))
+        f = jax.vmap(net.apply, (None, 0))
         expansions = [jax.vmap(ntk.taylor_expand(net.apply, params, order), (None, 0)) for order in steps]
-        return [[jnp.linalg.norm(f_x(p, x) - t(p, x)) for p in ps] for t, ps in zip(expansions, news, strict=True)]
+        sizes = [jax.vmap(lambda p, t=t: jnp.linalg.norm(f(p, x) - t(p, x))) for t in expansions]
+        return [size(ps) for size, ps in zip(sizes, news, strict=True)]
 
-    errors = np.asarray(remainders([[moved(params, step / 2**k) for k in range(3)] for step in steps.values()]))
+    halved = [[moved(params, step / 2**k) for k in range(3)] for step in steps.values()]
+    errors = np.asarray(remainders([jax.tree.map(lambda *leaves: jnp.stack(leaves), *news) for news in halved]))
     first, second = np.log2(errors[:, :-1] / errors[:, 1:]).T
     np.testing.assert_allclose(2 * second - first, [1, 2, 3, 4], atol=0.05)
 

@@ -299,11 +299,11 @@ ntk.interactive.slider(frame, {"p": powers}, start=[2], notes=notes,
 
 # %%
 from functools import partial
-
 x, y, *_ = ntk.datasets.digits(jax.random.key(0), 64, 0, num_components=10)
+each = jax.lax.map  # one after the other: each takes the steps it needs, no more
 net = lambda m, depth, phi: ntk.regimes.perceptron(m, depth, getattr(ntk, phi))
 draw = lambda net, num: ntk.draw(net, jax.random.split(jax.random.key(2), num), (10,))
-over = lambda one: jax.jit(jax.vmap(jax.vmap(one, (0, None)), (None, 0), 1))
+over = lambda one: lambda ps, ss: each(lambda p: each(partial(one, p), ss), ps)
 kernel = lambda net, params: ntk.gram(ntk.layerwise(net, params), x)
 ratios, runs = jnp.geomspace(0.2, 4, 12), {32: [0.001, 0.1], 128: [0.001]}
 

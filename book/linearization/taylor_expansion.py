@@ -333,7 +333,7 @@ print(f"first kink at s = {kink.min():.0e} to {kink.max():.0e}")
 
 # %%
 unit = jax.tree.map(lambda leaf: leaf * kink[:, None, None], wide_directions)
-ss = jnp.logspace(-1.5, 2.5, 25)
+ss = jnp.logspace(-1.51, 2.49, 25)  # not 1 itself, where rounding would decide
 early, late = ss < 0.99, ss > 29
 first, second = (remainder(wide.apply, wide0, unit, ss, order) for order in (1, 2))
 before, after = (ntk.power_law(ss[part], first[:, part]) for part in (early, late))

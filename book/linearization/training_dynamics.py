@@ -409,7 +409,7 @@ def trained(params0):
     return ntk.outputs(shallow.apply, run.params, x_new)[:, 0]
 
 starts = ntk.draw(shallow, jax.random.split(jax.random.key(4), 64), (10,))
-population = jax.jit(jax.vmap(trained))(starts)
+population = jax.lax.map(trained, starts)
 
 # %% [markdown]
 # Each of the 48 test images has a predicted mean and a predicted standard deviation; the figure shows the latter, the harder one, with a point for each image.

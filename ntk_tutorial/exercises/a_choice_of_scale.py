@@ -174,7 +174,7 @@ def check_float32(alpha: float) -> Verdict:
     if value is None or value <= 0:
         return Verdict(False, f"give one positive number, the output scale; got {alpha!r}")
     scales = 10.0 ** np.arange(1, 8)
-    errors = np.asarray(jax.jit(jax.vmap(_float32_error))(jnp.asarray(scales, jnp.float32)))
+    errors = np.asarray(_float32_errors(jnp.asarray(scales, jnp.float32)))
     truth = float(np.exp(np.mean(np.log(scales[1:5] * 0.01 / errors[1:5]))))  # the error is proportional to α
     if truth / 3 < value < truth * 3:
         return Verdict(
@@ -189,7 +189,9 @@ def check_float32(alpha: float) -> Verdict:
     return Verdict(False, f"the error is proportional to α; at α = 100 it is {errors[1]:.1e}: follow it up to 0.01")
 
 
-def _float32_error(alpha):
+@jax.jit
+@jax.vmap
+def _float32_errors(alpha):
     f, params0, u, x = float32_problem()
     params = jax.tree.map(lambda p, d: p + d / alpha, params0, u)
     direct = jax.vmap(scaled(f, params0, alpha), (None, 0))(params, x)

@@ -42,6 +42,13 @@ for (const element of document.querySelectorAll('*')) {
 }
 return [...seen].slice(known.length);
 }"""
+# Of each `<details>`, whether what is inside can be seen, its text, the mark before its summary, and its class.
+SEEN = """(parts, inside) => parts.map(part => {
+  const content = part.querySelector(inside), {width, height} = content.getBoundingClientRect();
+  const shown = content.checkVisibility({visibilityProperty: true}) && width * height > 0;
+  const mark = getComputedStyle(part.querySelector('summary'), '::before').content;
+  return [shown, content.innerText, mark, part.className];
+})"""
 CHAPTERS = [f"book/{path.parent.name}/{path.stem}.html" for path in chapters()]
 PLAIN = [path.relative_to(pages.ROOT).with_suffix(".html").as_posix() for path in (pages.ROOT / "book").rglob("*.md")]
 PAGES = [*sorted(PLAIN), *CHAPTERS]
@@ -184,44 +191,42 @@ def test_search_finds(open_page):
     assert page.problems == []
 
 
+def toggle(page, parts, by):
+    """Open or close each of some `<details>`, as readers do."""
+    for i in range(parts.count()):
+        summary = parts.nth(i).locator("summary").first
+        if by == "click":
+            summary.click()
+        else:
+            summary.focus()
+            page.keyboard.press("Enter")
+
+
 @needs_browser
 @pytest.mark.parametrize("path", CHAPTERS)
 @pytest.mark.parametrize("by", ["click", "keyboard"])
 def test_quiz_answers(page, by):
     answers = page.locator(".quiz details")
     assert answers.count() >= 9
-    for i in range(answers.count()):
-        answer = answers.nth(i)
-        summary, feedback = answer.locator("summary"), answer.locator("p").first
-        assert not feedback.is_visible()
-        if by == "click":
-            summary.click()
-        else:
-            summary.focus()
-            page.keyboard.press("Enter")
-        assert feedback.is_visible() and feedback.inner_text().strip()
-        mark = summary.evaluate("s => getComputedStyle(s, '::before').content")
-        assert mark == ('"✓"' if "right" in answer.get_attribute("class") else '"✗"')
+    assert not any(shown for shown, *_ in answers.evaluate_all(SEEN, "p"))
+    toggle(page, answers, by)
+    for shown, text, mark, kind in answers.evaluate_all(SEEN, "p"):
+        assert shown and text.strip()
+        assert mark == ('"✓"' if "right" in kind else '"✗"')
 
 
 @needs_browser
 @pytest.mark.parametrize("path", CHAPTERS)
 def test_hidden_parts_open(page):
-    for kind in ("answer", "hint", "teachers"):
-        parts = page.locator(f"details.{kind}")
-        assert parts.count(), f"no <details class={kind!r}>"
-        for i in range(parts.count()):
-            assert not parts.nth(i).locator("p").first.is_visible()
-            parts.nth(i).locator("summary").click()
-            assert parts.nth(i).locator("p").first.is_visible()
     solutions = page.locator("details.hide.above-input, details.hide.below-input")
     solutions = solutions.or_(page.locator(".tag_hide-cell details"))
     assert solutions.count() >= 4
-    for i in range(solutions.count()):
-        assert not solutions.nth(i).locator("pre").first.is_visible()
-        solutions.nth(i).locator("summary").focus()
-        page.keyboard.press("Enter")
-        assert solutions.nth(i).locator("pre").first.is_visible()
+    kinds = [(page.locator(f"details.{kind}"), "p", "click") for kind in ("answer", "hint", "teachers")]
+    for parts, inside, by in [*kinds, (solutions, "pre", "keyboard")]:
+        assert parts.count(), f"no {parts}"
+        assert not any(shown for shown, *_ in parts.evaluate_all(SEEN, inside))
+        toggle(page, parts, by)
+        assert all(shown for shown, *_ in parts.evaluate_all(SEEN, inside))
 
 
 @needs_browser
