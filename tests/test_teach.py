@@ -83,3 +83,16 @@ def test_the_syllabus_asks_for_exercises_that_exist():
         assert asked and set(asked) <= set(LABELS)
         for label in asked:
             assert any(f":label: {label}\n" in path.read_text() for path in taught), f"{label} is of another week"
+
+
+def test_the_self_test_has_one_right_answer_a_question_and_a_reason_for_each():
+    questions = re.findall(r'<div class="quiz">(.*?)</div>', (TEACH / "prerequisites.md").read_text(), re.S)
+    assert [int(re.match(r"\s*\*\*(\d+)\.\*\*", question)[1]) for question in questions] == list(range(1, 9))
+    form = r'<details class="(right|wrong)"><summary>(.+?)</summary>\n\n(.+?)\n\n</details>'
+    for question in questions:
+        answers = re.findall(form, question, re.S)
+        assert len(answers) == question.count("<details") >= 3
+        assert [kind for kind, _, _ in answers].count("right") == 1, question
+        for kind, summary, reason in answers:
+            assert len(reason.split()) >= 4 and "$" not in summary, summary
+            assert kind == "right" or re.search(r"\{(doc|cite)\}`", reason), f"Where to read on? {summary}"
