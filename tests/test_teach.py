@@ -1,11 +1,14 @@
 """The pages for teachers: what is drawn from chapters is complete, and what is written by hand names what is there."""
 
+import operator
 import re
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+import ntk_tutorial as ntk
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "tools")]
@@ -96,3 +99,10 @@ def test_the_self_test_has_one_right_answer_a_question_and_a_reason_for_each():
         for kind, summary, reason in answers:
             assert len(reason.split()) >= 4 and "$" not in summary, summary
             assert kind == "right" or re.search(r"\{(doc|cite)\}`", reason), f"Where to read on? {summary}"
+
+
+def test_the_pages_name_functions_that_exist():
+    named = {name for page in TEACH.glob("*.md") for name in re.findall(r"`ntk\.([\w.]+)", page.read_text())}
+    assert len(named) > 15
+    for name in named:
+        operator.attrgetter(name)(ntk)  # raises AttributeError where there is none
