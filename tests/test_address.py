@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import jupytext
+import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[1]
 OTHER = "https://github.com/{}/{}".format("Some-One", "other.name")
 sys.path.insert(0, str(ROOT / "tools"))
-from address import files, forms, rewrite  # noqa: E402
+from address import files, forms  # noqa: E402
 from nb import chapters  # noqa: E402
 from setup_cell import repository, setup_cell  # noqa: E402
 
@@ -37,7 +38,7 @@ def copy(tmp_path_factory):
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     project = root / "pyproject.toml"
     project.write_text(project.read_text().replace(repository(ROOT), OTHER))
-    rewrite(root)
+    subprocess.run([sys.executable, root / "tools" / "address.py"], check=True, capture_output=True)
     return root
 
 
@@ -59,7 +60,25 @@ def test_one_change_changes_all(copy):
 def test_the_set_up_cell_follows(copy):
     assert f"git+{OTHER}@main" in setup_cell(copy)
     for text in filter(Path.exists, chapters(copy)):
-        assert next(c.source for c in jupytext.read(text).cells if c.cell_type == "code") == setup_cell(copy)
+        notebook = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+        for cells in (jupytext.read(text).cells, notebook.cells):
+            assert next(cell.source for cell in cells if cell.cell_type == "code") == setup_cell(copy), text
+
+
+def test_colab_links_and_badges_follow(copy):
+    readme, ours = (copy / "README.md").read_text(), forms(OTHER)[0]
+    links = re.findall(r"https://colab\.research\.google\.com/github/([^)]+)", readme)
+    here = [text.relative_to(copy).with_suffix(".ipynb") for text in chapters(copy) if text.exists()]
+    assert sorted(links) == sorted(f"{ours}/blob/main/{notebook}" for notebook in here)
+    badges = re.findall(r"https://github\.com/\S+?/badge\.svg", readme)
+    assert badges and all(badge.startswith(f"{OTHER}/") for badge in badges)
+
+
+def test_no_file_that_is_not_rewritten_has_the_address():
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    others = {ROOT / name for name in names.split("\0") if name} - set(files(ROOT))
+    for path in filter(Path.is_file, others):
+        assert not any(form.encode() in path.read_bytes() for form in forms(repository(ROOT))), path
 
 
 def test_a_wrong_address_is_refused():
