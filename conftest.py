@@ -37,6 +37,9 @@ os.environ |= {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
+# A process that reads what another is still writing compiles it itself, and need not say so.
+HALF_WRITTEN = "ignore:Error reading persistent compilation cache"
+os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), HALF_WRITTEN]))
 # Tracing makes many objects that stay. To look for unused ones each time there are 700 more takes a tenth of the time.
 MANY = 50_000
 gc.set_threshold(MANY)

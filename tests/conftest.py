@@ -20,9 +20,9 @@ with jaxtyping.install_import_hook("ntk_tutorial", "beartype.beartype"):
 
 
 def pytest_itemcollected(item):
-    """Any warning is an error in the tests of the package, those that use its cases."""
+    """Any warning is an error in the tests of the package, those that use its cases; but see ../conftest.py."""
     if hasattr(item, "module"):
-        item.add_marker(pytest.mark.filterwarnings("error"))
+        item.add_marker(pytest.mark.filterwarnings("error", "ignore:Error reading persistent compilation cache"))
 
 
 @pytest.fixture
