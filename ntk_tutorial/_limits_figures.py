@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-DASHED = {"color": "black", "linestyle": "--", "linewidth": 1.4}
+from ._initialization_figures import DASHED
 
 
 def races(axes, sizes, results) -> None:

@@ -307,11 +307,11 @@ random, path = jax.jit(jax.vmap(partial(learn, steps=[600])))(source, keys)
 pretrained = jax.tree.map(lambda p: p[:, 0], path)
 print(f"staircase: error {jax.vmap(error)(random, pretrained, source).mean():.4f}")
 tune = jax.jit(jax.vmap(partial(ntk.after_kernel_error, net.apply, num_train=128)))
-for name, (i, j) in {"x₂x₃": (1, 2), "x₄x₅": (3, 4)}.items():
+for name, (i, j, low, high) in {"x₂x₃": (1, 2, 0, 0.5), "x₄x₅": (3, 4, 1, 3)}.items():
     new = source.x_test, (source.x_test[..., i] * source.x_test[..., j])[..., None]
     results = [ntk.estimate(tune(params, *new)) for params in (random, pretrained)]
     print(f"{name}: random, pretrained", *(f"{e:.2f} ± {b:.2f}" for e, b in results))
-    assert (results[1].mean < results[0].mean / 2) == (name == "x₂x₃")
+    assert low < results[1].mean / results[0].mean < high
 
 # %% [markdown]
 # **What we see.** On $x_2x_3$ the pretrained kernel errs by 0.22 ± 0.02 where the random one learns nothing (1.25 ± 0.09).
@@ -417,8 +417,8 @@ assert best[0] < -0.5 and abs(best[1:]).max() < 0.3  # three standard errors
 assert change[0] < change[1] < -0.3 and abs(change[2]) < 0.1
 
 # %% [markdown]
-# **What we see.** Only in the standard parameterization does the best rate fall with the width, as $m^{-0.78 \pm 0.09}$: not yet
-# as $1/m$, since its first layer has ten inputs at every width, and the kernel's eigenvalues still approach their limits. In
+# **What we see.** Only in the standard parameterization does the best rate fall with the width, as $m^{-0.78 \pm 0.09}$, not
+# yet as $1/m$; one reason is its first layer, which has ten inputs at every width, so that its part of the kernel does not grow. In
 # the other two the best rate stays. That a rate "transfers" from narrow to wide networks is therefore no privilege of μP: it
 # needs a limit of infinite width, and ours has one. The features tell them apart. With ours they move less and less, with exponent −0.44 ± 0.03; with μP by the same at
 # any width (0.00 ± 0.02). For other optimizers and unequal layers the recipe is more than one scale; Yang and co-authors
