@@ -18,7 +18,7 @@ from .diagnostics import relative_change
 from .empirical import empirical_ntk
 from .ensembles import outputs
 from .gram import gram
-from .layers import Affine, Params
+from .layers import Affine, Dense, Params
 from .linearization import scaled
 from .networks import Serial
 from .training import train
@@ -77,6 +77,7 @@ def as_parameterized(
 
     Raises:
         ValueError: if there is no such parameterization, or as `standard_rates` does.
+        TypeError: for "mup", if the last layer is not Dense; for "standard", as `standard_rates` does.
     """
     ones = jax.tree.map(lambda p: jnp.ones(()), params)
     if name == "standard":
@@ -85,6 +86,8 @@ def as_parameterized(
         return jnp.ones(()), ones
     if name != "mup":
         raise ValueError(f'parameterizations are "standard", "ntk" and "mup", got {name!r}')
+    if not isinstance(net.layers[-1], Dense):
+        raise TypeError(f'"mup" scales a readout, so the last layer must be Dense, got {net.layers[-1]}')
     width = params[-1]["w"].shape[0]
     return jnp.asarray(width**-0.5), jax.tree.map(lambda one: width * one, ones)
 

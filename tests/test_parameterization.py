@@ -94,6 +94,12 @@ def test_no_other_parameterization(unannotated):
         ntk.as_parameterized("muP", net, net.init(jax.random.key(3), (3,))[0])
 
 
+def test_mup_needs_a_dense_readout():
+    net = ntk.Serial([ntk.Dense(4), ntk.Elementwise(ntk.relu)])
+    with pytest.raises(TypeError, match="last layer must be Dense, got Elementwise"):
+        ntk.as_parameterized("mup", net, net.init(jax.random.key(3), (3,))[0])
+
+
 def test_a_scan_trains_each_network_at_each_rate():
     _, net = nets()
     keys = jax.random.split(jax.random.key(4, impl="threefry2x32"), 2)  # the only ones that are the same under vmap
