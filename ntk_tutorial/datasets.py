@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
-from scipy.linalg import hadamard
 
 from . import _images
 
@@ -54,6 +53,8 @@ def hypercube(dim: int) -> tuple[Float[Array, "n {dim}"], Float[Array, "n n"], I
     Parity s is the product of the coordinates i whose bit 2^i is set in s; its degree is their number. Parities are the
     eigenfunctions of every kernel that depends on x·x' only [O'Donnell 2014].
     """
+    from scipy.linalg import hadamard  # slow to import
+
     parities = jnp.asarray(hadamard(2**dim), float)
     return parities[:, 2 ** np.arange(dim)], parities, jnp.asarray([s.bit_count() for s in range(2**dim)])
 
