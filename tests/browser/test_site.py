@@ -4,9 +4,6 @@ import functools
 import importlib.resources
 import re
 import sys
-from html.parser import HTMLParser
-from pathlib import Path
-from urllib.parse import unquote, urldefrag
 
 import pages
 import pytest
@@ -246,35 +243,6 @@ def test_the_colour_switch(open_page):
         page.locator(".theme-switch-button:visible").first.click()
         seen.add(page.evaluate("document.documentElement.dataset.theme"))
     assert seen == {"light", "dark"}
-
-
-class Anchors(HTMLParser):
-    """Collect the anchors and the links of a page."""
-
-    def __init__(self, path: Path):
-        super().__init__()
-        self.ids, self.links = set(), set()
-        self.feed(path.read_text())
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.ids |= {attributes[name] for name in ("id", "name") if attributes.get(name)}
-        if tag in ("a", "link", "img", "script"):
-            self.links |= {link for link in (attributes.get("href"), attributes.get("src")) if link}
-
-
-def test_links_inside_the_site_lead_somewhere(site):
-    read = functools.cache(Anchors)
-    broken = []
-    for path in map(site.joinpath, PAGES):
-        for link in read(path).links:
-            if re.match(r"[a-z]+:|//", link):
-                continue
-            name, anchor = urldefrag(link)
-            target = (path.parent / unquote(name).split("?")[0]).resolve() if name else path
-            found = target.exists() and (target.suffix != ".html" or not anchor or unquote(anchor) in read(target).ids)
-            broken += [] if found else [f"{path.name}: {link}"]
-    assert not broken
 
 
 def test_pages_load_nothing_from_elsewhere(site):
