@@ -1,21 +1,37 @@
-"""The website around the chapters: its figures, drawn from the notebooks, and its lists, in line with _toc.yml."""
+"""The website around the chapters: figures from the notebooks, lists in line with _toc.yml, what a server needs."""
 
 import html
+import io
 import re
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
+
+import ntk_tutorial as ntk
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
 sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "tests" / "browser")]
+import cards  # noqa: E402
 import gallery  # noqa: E402
 import pages  # noqa: E402
+import publish  # noqa: E402
 
 FIGURES = gallery.every_figure()
+BASE = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
 TOC = [e["file"] for p in yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"] for e in p["chapters"]]
+needs_browser = pytest.mark.skipif(pages.executable() is None, reason=pages.REMEDY)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with pages.browser() as browser:
+        yield browser
 
 
 def built(path: str) -> str:
@@ -72,11 +88,11 @@ def test_an_unknown_figure_is_refused():
         gallery.fill("<!-- figure: fig-none -->", "book/index")
 
 
-@pytest.mark.skipif(pages.executable() is None, reason=pages.REMEDY)
+@needs_browser
 @pytest.mark.parametrize("page", ["book/gallery.html", "book/index.html"])
-def test_a_click_on_a_picture_leads_to_the_figure(page):
+def test_a_click_on_a_picture_leads_to_the_figure(browser, page):
     file, _, link = shown(page)[1]
-    with pages.served() as address, pages.browser() as browser:
+    with pages.served() as address:
         opened = browser.new_page(viewport=pages.SIZES["phone"])
         opened.goto(address + page)
         opened.locator(f"img[src$='{file}']").click(position={"x": 40, "y": 40}, force=True)  # its link lies above it
@@ -97,3 +113,102 @@ def test_the_landing_page_names_every_page():
 def test_readme_names_every_chapter():
     rows = re.findall(r"^\| \[[^\]]+\]\(([^)]+)\.ipynb\)", (ROOT / "README.md").read_text(), re.M)
     assert rows == [page for page in TOC if (ROOT / f"{page}.ipynb").exists()]
+
+
+# What is shown where an address is shared
+
+
+def tags(path: str) -> dict[str, str]:
+    """Return the meta tags of a page by their names."""
+    found = re.findall(r'<meta (?:property|name)="([^"]+)" content="([^"]*)"', built(path))
+    return {name: html.unescape(content) for name, content in found}
+
+
+@pytest.mark.parametrize("page", ["book/index", *TOC])
+def test_a_shared_page_has_title_description_and_picture(page):
+    meta, source = tags(f"{page}.html"), built(f"{page}.html")
+    assert '<html lang="en"' in source and f'<link rel="canonical" href="{BASE}{page}.html"' in source
+    assert meta["og:url"] == f"{BASE}{page}.html" and meta["twitter:card"] == "summary_large_image"
+    assert meta["og:title"] and meta["og:site_name"] in source.split("</title>")[0]
+    assert "og:description" not in meta or meta["description"] == meta["og:description"]
+    with Image.open(SITE / meta["og:image"].removeprefix(BASE)) as card:
+        assert card.size == cards.SIZE == (int(meta["og:image:width"]), int(meta["og:image:height"]))
+    first = next((figure for figure in FIGURES.values() if figure.page == page), FIGURES["fig-tangent-kernel-surprise"])
+    assert meta["og:image:alt"] == first.alt
+
+
+def test_a_card_is_made_from_the_figure():
+    figure, path = FIGURES["fig-limits-race"], SITE / "_images" / "card-inductive_bias-limits_of_a_fixed_kernel.png"
+    made = cards.card("The limits of a fixed kernel", "Neural tangent kernels, by experiment", figure.png)
+    with Image.open(path) as card:
+        assert np.array_equal(np.asarray(card), np.asarray(made))
+    other = cards.card("The limits of a fixed kernel", "", FIGURES["fig-limits-depth"].png)
+    assert not np.array_equal(np.asarray(made), np.asarray(other))
+
+
+@pytest.mark.parametrize("page", sorted({figure.page for figure in FIGURES.values()}))
+def test_a_title_fits_on_its_card(page):
+    png = io.BytesIO()
+    Image.new("RGB", (2, 1), cards.PAPER).save(png, "PNG")
+    title = re.search(r"<title>(?:\d+\. )?(.+?) &#8212;", built(f"{page}.html"))[1]
+    ink = np.asarray(cards.card(html.unescape(title), "", png.getvalue()))[: -cards.STRIPE].min(axis=2) < 128
+    assert ink[:160].any() and not ink[160:].any() and not ink[:, -cards.MARGIN :].any()
+
+
+# What a server needs
+
+
+def test_the_address_itself_leads_to_the_landing_page():
+    source, meta = built("index.html"), tags("index.html")
+    assert (
+        'content="0; url=book/index.html"' in source and f'<link rel="canonical" href="{BASE}book/index.html"' in source
+    )
+    assert source.count("<title>Neural tangent kernels, by experiment</title>") == 1
+    shared = tags("book/index.html")
+    assert meta and all(shared[name] == value for name, value in meta.items()) and "og:image" in meta
+
+
+def test_the_sitemap_names_every_page():
+    found = ET.fromstring(built("sitemap.xml")).iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")
+    named = [loc.text for loc in found]
+    assert sorted(named) == sorted(f"{BASE}{page}.html" for page in ["book/index", *TOC])
+    assert all((SITE / loc.removeprefix(BASE)).is_file() for loc in named)
+    assert built("robots.txt").splitlines()[-1] == f"Sitemap: {BASE}sitemap.xml"
+
+
+def test_links_of_the_page_for_wrong_addresses_are_absolute():
+    page = (
+        '<html data-content_root="./"><a href="a.html"><a href="#b"><a href="https://c/"><img src="/d"><p action="e">'
+    )
+    made = page.replace("./", "/f/").replace("a.html", "/f/a.html").replace('"e"', '"/f/e"')
+    assert publish.absolute(page, "https://x.org/f/") == made
+
+
+@needs_browser
+@pytest.mark.parametrize("path", ["none.html", "book/some/deep/path"])
+def test_a_wrong_address(browser, path):
+    with pages.published(BASE) as address:
+        page, missing = browser.new_page(viewport=pages.SIZES["phone"]), []
+        page.on("response", lambda r: missing.append(r.url) if r.status >= 400 else None)
+        page.on("pageerror", lambda error: missing.append(str(error)))
+        assert page.goto(address + path).status == 404
+        pages.settle(page)
+        assert missing == [address + path]  # and nothing that this page needs
+        assert page.get_by_role("heading", level=1).inner_text() == "Page not found"
+        assert page.evaluate("getComputedStyle(document.querySelector('main')).display") == "flex"  # it has its style
+        page.get_by_role("link", name="All figures").last.click()
+        page.wait_for_url(f"{address}book/gallery.html", wait_until="domcontentloaded")
+
+
+# The version
+
+
+def test_the_version_is_the_same_everywhere():
+    changes = re.findall(r"^## (?!Unreleased$)(.+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    number, _, date = changes[0].partition(", ")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert number == publish.version() == ntk.__version__ == citation["version"]
+    assert date == str(citation["date-released"])
+    for page in ("book/index.html", "book/api.html", "404.html"):
+        assert f"Version {number}." in built(page)
+    assert f">{changes[0]}<" in built("book/changelog.html")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import http.server
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
@@ -40,21 +40,45 @@ def all_pages() -> list[str]:
     return sorted(path.relative_to(SITE).as_posix() for path in (SITE / "book").rglob("*.html"))
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serve the site without a word about it."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, directory=str(SITE), **kwargs)
+
+    def log_message(self, *args) -> None:
+        pass
+
+
 @contextlib.contextmanager
-def served() -> Iterator[str]:
+def served(handler: type[Quiet] = Quiet) -> Iterator[str]:
     """Serve the site; give its address."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(SITE)))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextlib.contextmanager
+def published(base: str) -> Iterator[str]:
+    """Serve the site as GitHub Pages does: below the path of `base`, and 404.html for what is not there."""
+    below = urlsplit(base).path
+
+    class Published(Quiet):
+        def translate_path(self, path: str) -> str:
+            return super().translate_path("/" + path.removeprefix(below) if path.startswith(below) else "/outside")
+
+        def send_error(self, code: int, *args) -> None:
+            self.send_response(code)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write((SITE / "404.html").read_bytes())
+
+    with served(Published) as address:
+        yield address + below.lstrip("/")
 
 
 @contextlib.contextmanager
