@@ -130,7 +130,7 @@ def test_a_shared_page_has_title_description_and_picture(page):
     assert '<html lang="en"' in source and f'<link rel="canonical" href="{BASE}{page}.html"' in source
     assert meta["og:url"] == f"{BASE}{page}.html" and meta["twitter:card"] == "summary_large_image"
     assert meta["og:title"] and meta["og:site_name"] in source.split("</title>")[0]
-    assert "og:description" not in meta or meta["description"] == meta["og:description"]
+    assert len(meta["description"].split()) > 10 and meta["description"] == meta["og:description"]
     with Image.open(SITE / meta["og:image"].removeprefix(BASE)) as card:
         assert card.size == cards.SIZE == (int(meta["og:image:width"]), int(meta["og:image:height"]))
     first = next((figure for figure in FIGURES.values() if figure.page == page), FIGURES["fig-tangent-kernel-surprise"])
@@ -198,6 +198,26 @@ def test_a_wrong_address(browser, path):
         assert page.evaluate("getComputedStyle(document.querySelector('main')).display") == "flex"  # it has its style
         page.get_by_role("link", name="All figures").last.click()
         page.wait_for_url(f"{address}book/gallery.html", wait_until="domcontentloaded")
+
+
+# On paper
+
+
+@needs_browser
+def test_a_dark_page_is_printed_in_light_colours_with_all_of_its_code(browser):
+    with pages.served() as address:
+        page = browser.new_page(viewport={"width": 720, "height": 1000}, color_scheme="dark")
+        page.goto(address + "book/linearization/tangent_kernel.html", wait_until="domcontentloaded")
+        page.wait_for_function("document.documentElement.dataset.theme == 'dark'")
+        page.evaluate(
+            "addEventListener('beforeprint', () => { window.printed = document.documentElement.dataset.theme; })"
+        )
+        page.pdf(page_ranges="1")
+        assert page.evaluate("[window.printed, document.documentElement.dataset.theme]") == ["light", "dark"]
+        cut = "all => all.filter(code => code.scrollWidth > code.clientWidth + 1).length"
+        assert page.locator("main pre").evaluate_all(cut) > 5  # on the screen they scroll
+        page.emulate_media(media="print")
+        assert page.locator("main pre").evaluate_all(cut) == 0
 
 
 # The version
