@@ -1,7 +1,6 @@
 """The site as a reader meets it: in a real browser, light and dark, wide and on a phone."""
 
 import functools
-import importlib.resources
 import re
 import sys
 
@@ -12,14 +11,8 @@ sys.path.insert(0, str(pages.ROOT / "tools"))
 from nb import chapters
 from setup_cell import repository
 
-# Violations that the theme brings along: (rule, a part of the element's HTML).
-UPSTREAM = [
-    ("label-content-name-mismatch", "search-button"),
-    ("label-content-name-mismatch", "theme-switch-button"),
-]
 FOREIGN_COLOURS = """[...document.querySelectorAll('mjx-container, mjx-container *')].filter(
     part => getComputedStyle(part).color != getComputedStyle(part.parentElement).color).map(part => part.outerHTML)"""
-ALIKE = "dl.py ~ dl.py ~ dl.py"  # entries of the API page: the first two of each section tell
 ALL_BUT_CONTRAST = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
     "rules": {"color-contrast": {"enabled": False}},
@@ -114,31 +107,13 @@ def page(opened, path):
     assert page.problems == []
 
 
-def violations(page, rules: dict, parts: str = "html") -> list[str]:
-    """Return what axe-core finds wrong with parts of a page by some rules, without what the theme brings along.
-
-    Formulas are left out, since most of the time would go into them: their colours are looked at apart. So are API
-    entries that are made alike.
-    """
-    page.evaluate(importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    # Without preload: it would fetch style sheets from wrong addresses.
-    context = {"include": [parts], "exclude": ["mjx-container", ALIKE]}
-    found = page.evaluate("([context, rules]) => axe.run(context, rules)", [context, {"preload": False, **rules}])
-    return [
-        f"{v['id']}: {node['html'][:300]}"
-        for v in found["violations"]
-        for node in v["nodes"]
-        if not any(v["id"] == rule and part in node["html"] for rule, part in UPSTREAM)
-    ]
-
-
 def wrong_contrasts(page, known: set[str]) -> list[str]:
     """Return what axe-core finds too faint to read, among texts no two of which look alike and stand on the same.
 
     How texts look is added to `known`, and what is known is not looked at again: pages share most of it.
     """
     new = page.evaluate(MARK_NEW_LOOKS, sorted(known))
-    found = violations(page, {"runOnly": ["color-contrast"]}, parts="[data-look]") if new else []
+    found = pages.violations(page, {"runOnly": ["color-contrast"]}, parts="[data-look]") if new else []
     page.evaluate("document.querySelectorAll('[data-look]').forEach(e => e.removeAttribute('data-look'))")
     known.update(new)
     return found
@@ -165,9 +140,9 @@ def test_page(page, path, scheme, known_looks):
         assert wide <= 0, f"scrolls sideways by {wide} pixels ({size})"
         # Colours are the same on a phone, and what else the theme changes there it changes on all pages alike.
         if size == "phone" and scheme == "light" and path in (PAGES[0], CHAPTERS[0]):
-            assert violations(page, ALL_BUT_CONTRAST) == []
+            assert pages.violations(page, ALL_BUT_CONTRAST) == []
         if size == "wide":
-            assert scheme == "dark" or violations(page, ALL_BUT_CONTRAST) == []  # which is the same in the dark
+            assert scheme == "dark" or pages.violations(page, ALL_BUT_CONTRAST) == []  # which is the same in the dark
             assert wrong_contrasts(page, known_looks) == []
             assert page.evaluate(FOREIGN_COLOURS) == [], "colours in formulas that the text around them has not"
 
