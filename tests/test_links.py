@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
 BASE = urlsplit(yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"])
 ATTRIBUTES = ("href", "src", "poster", "action")
-MARKDOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md")
+MARKDOWN = sorted(path for folder in (".", "benchmarks") for path in (ROOT / folder).glob("*.md"))
 
 
 class Page(HTMLParser):
@@ -113,14 +113,12 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("name", MARKDOWN)
-def test_links_of_markdown_files(name):
-    text = (ROOT / name).read_text()
-    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.S)):
-        if re.match(r"[a-z]+:", link):
-            continue
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.name)
+def test_links_of_markdown_files(path):
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", path.read_text(), flags=re.S)):
         file, anchor = urldefrag(link)
-        path = (ROOT / name).parent / unquote(file) if file else ROOT / name
-        assert path.exists(), f"{name}: {link}"
-        if anchor:
-            assert anchor in {slug(h) for h in re.findall(r"^#+ (.+)$", path.read_text(), re.M)}, f"{name}: {link}"
+        if not re.match(r"[a-z]+:", link):
+            other = path.parent / unquote(file) if file else path
+            assert other.exists(), f"{path.name}: {link}"
+            headings = re.findall(r"^#+ (.+)$", other.read_text(), re.M) if anchor else ()
+            assert not anchor or anchor in map(slug, headings), f"{path.name}: {link}"

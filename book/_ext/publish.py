@@ -70,6 +70,7 @@ def _write(app, error) -> None:
     out, base, root = Path(app.outdir), app.config.html_baseurl, app.builder.get_target_uri(app.config.root_doc)
     pages = [base + app.builder.get_target_uri(name) for name in sorted(app.env.found_docs)]
     (out / "sitemap.xml").write_text(sitemap(pages))
+    (out / ".nojekyll").touch()  # or GitHub Pages leaves out folders with an underscore, where the site is a branch
     (out / "robots.txt").write_text(f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n")
     (out / "404.html").write_text(absolute((out / "404.html").read_text(), base))
     (out / "index.html").write_text(first_page((out / root).read_text(), root, app.config.project))
