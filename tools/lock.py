@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("book", "test")
+EXTRAS = ("book", "course", "test")
 LOCK_HEADER = "# Made by `make lock` from pyproject.toml and tools/lock-constraints.txt. Do not edit.\n"
 ENVIRONMENT_HEADER = """\
 # conda env create -f environment.yml && conda activate ntk-tutorial     (also read by Binder)
