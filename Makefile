@@ -4,6 +4,7 @@ BIN := .venv/bin
 JOBS ?= 3
 PORT ?= 8000
 SHOTS ?= _build/screenshots
+GRADES ?= _build/grades
 # The stored outputs were made on a CPU. (No comment behind a value: make would keep the spaces before it.)
 export JAX_PLATFORMS := cpu
 export UV_PYTHON_DOWNLOADS := never
@@ -16,7 +17,7 @@ SUITABLE := import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(SUITABLE)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install book serve test bench lint notebooks screenshots address lock clean
+.PHONY: help install book serve test bench lint notebooks assignments grade screenshots address lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +67,13 @@ lint: install  ## ruff over the package, the tools, the tests and the chapters' 
 
 notebooks: install  ## run chapters and store their outputs; CHAPTER=taylor_expansion for one
 	$(BIN)/python tools/nb.py $(CHAPTER)
+
+assignments: install  ## derive student notebooks, solutions and autograders; OPTIONS="--seed 7"
+	$(BIN)/python tools/assignments.py $(OPTIONS)
+
+grade: install  ## grade the notebooks in SUBMISSIONS=..., into GRADES=...; OPTIONS="--seconds 60 --gigabytes 2"
+	@[ -n '$(SUBMISSIONS)' ] || { echo "Which notebooks? make grade SUBMISSIONS=folder"; exit 1; }
+	$(BIN)/python tools/grade.py '$(SUBMISSIONS)' '$(GRADES)' $(OPTIONS)
 
 screenshots: book  ## every page, light and dark, wide and phone, into SHOTS=...
 	$(BIN)/python tests/browser/screenshots.py $(SHOTS)

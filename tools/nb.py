@@ -27,7 +27,7 @@ METADATA = {
     "colab": {"provenance": []},
 }
 PICTURES = {"fig-tangent-kernel-surprise": "book/_static/overview.png"}  # figures shown outside of their chapter
-CELL_METADATA = ("tags", "mystnb")  # the rest is editors' state
+CELL_METADATA = ("tags", "mystnb", "cellView", "jupyter")  # the rest is editors' state; the last two hide a cell's code
 
 
 def chapters(root: Path = ROOT) -> list[Path]:
@@ -59,7 +59,7 @@ def clean(nb) -> None:
         cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in CELL_METADATA if k in cell.metadata})
         for output in cell.get("outputs", ()):
             output.pop("transient", None)
-    nb.metadata = nbformat.from_dict(METADATA)
+    nb.metadata = nbformat.from_dict(METADATA | {k: nb.metadata[k] for k in ("otter",) if k in nb.metadata})
     nb.nbformat, nb.nbformat_minor = 4, 5
 
 

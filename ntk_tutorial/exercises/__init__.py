@@ -1,6 +1,7 @@
 """Self-checks of the exercises, one module a chapter: `ntk.exercises.CHAPTER.check_NAME(answer)`.
 
-Each returns a `Verdict`: whether the answer is right and, where it is wrong in a typical way, why.
+Each returns a `Verdict`: whether the answer is right and, where it is wrong in a typical way, why. `expect` does the same for
+the tests of assignments, as an assertion.
 """
 
 from . import (
@@ -19,6 +20,7 @@ from . import (
     what_is_learned_first,
     when_it_fails,
 )
+from ._expect import expect
 from ._verdict import Verdict
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "a_choice_of_scale",
     "architecture",
     "convolutional_networks",
+    "expect",
     "fluctuations",
     "initialization",
     "large_kernels",
