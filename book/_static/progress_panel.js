@@ -1,9 +1,9 @@
-// The landing page's panel: how much of each part is read, answered and solved, where to go on, and the reader's file.
+// The landing page: where to go on, how much of each part is read, answered and solved, and the reader's file.
 "use strict";
 
 {
   const { chapters, parse, load, clear, merge, standing, count, root, full, make, button, follow } = window.ntkProgress;
-  const place = document.getElementById("ntk-progress");
+  const [goOn, place] = ["ntk-next", "ntk-progress"].map((id) => document.getElementById(id));
   const PRIVATE = "It is kept in this browser only; nothing is sent anywhere.";
 
   const summary = make("div");
@@ -42,11 +42,11 @@
     const last = chapters.findIndex(({ page }) => page === state.last);
     const order = [...chapters.slice(Math.max(last, 0)), ...chapters.slice(0, Math.max(last, 0))];
     const to = order.find(({ page }) => standing(state, page) !== "read");
-    if (!to) return make("p", {}, "You have read all chapters.");
+    if (!to) return ["You have read all chapters."];
     const at = state.chapters[to.page]?.at;
     const link = make("a", { href: new URL(`${to.page}.html`, root).href }, to.title);
     if (at) link.hash = at;
-    return make("p", { class: "ntk-next" }, standing(state, to.page) === "begun" ? "Continue: " : "Next: ", link);
+    return [standing(state, to.page) === "begun" ? "Continue: " : "Next: ", link];
   }
 
   function row(title, { chapters: all, read, questions, right, exercises, solved }) {
@@ -69,12 +69,13 @@
     const fresh = state === null || Object.keys(state.chapters).length === 0;
     save.hidden = forget.hidden = fresh;
     restore.hidden = state === null;
+    goOn?.replaceChildren(...(fresh ? [] : next(state)));
     if (state === null) {
       summary.replaceChildren(make("p", {}, "This browser keeps nothing for this site: its storage is blocked."));
     } else if (fresh) {
       summary.replaceChildren(make("p", {}, `What you read, answer and solve will be shown here. ${PRIVATE}`));
     } else {
-      summary.replaceChildren(next(state), table(state), make("p", { class: "ntk-private" }, PRIVATE));
+      summary.replaceChildren(table(state), make("p", { class: "ntk-private" }, PRIVATE));
     }
     if (detail?.kept === false) said.textContent = full;
   }
