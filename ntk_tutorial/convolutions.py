@@ -19,6 +19,7 @@ from .kernel_state import Entries, KernelState, Needs, Shape
 from .layers import Affine, Layer, Parameterization, Params
 
 Padding = Literal["SAME", "VALID", "CIRCULAR"]
+WIDE = 32  # numbers along a row of a matrix from which on a product with it is not too small
 
 
 @dataclass(frozen=True)
@@ -146,21 +147,23 @@ class Conv(Affine):
                 f"{self} got an example of shape {x.shape} and weights of shape {params['w'].shape} in place of "
                 f"{weight_shape}: use parameters that init drew for examples of this shape"
             )
-        h = self.patches(x)
-        w_scale, _ = self.scales(h.shape[-1])
-        w = params["w"].reshape(-1, self.num_channels)  # a matrix product, since batches of networks have their own w
-        return self.add_bias(params, w_scale * jnp.matmul(h, w, precision="highest"))
+        slabs = self.slabs(x)  # matrix products, since batches of networks have their own w
+        weights = jnp.split(params["w"].reshape(-1, self.num_channels), len(slabs))
+        products = [jnp.matmul(h, w, precision="highest") for h, w in zip(slabs, weights, strict=True)]
+        w_scale, _ = self.scales(math.prod(weight_shape[:-1]))
+        return self.add_bias(params, w_scale * sum(products))
 
     def kernel(self, state: KernelState) -> KernelState:
         stops = self.windows.stops(state.positions, self)
         return self.affine_kernel(state, stops, math.prod(self.filter_shape) * state.num_channels, self.num_channels)
 
-    def patches(self, x: Float[Array, "*position channel"]) -> Float[Array, "*stop fan_in"]:
-        x = x[..., None, :]
-        for dim in range(len(self.filter_shape)):
-            seen = jnp.stack(self.windows.shifted(x, dim, (dim,)), axis=-2)
-            x = seen.reshape(*seen.shape[:-3], -1, seen.shape[-1])
-        return x.reshape(*x.shape[:-2], -1)
+    def slabs(self, x: Float[Array, "*position channel"]) -> list[Float[Array, "*stop rows"]]:
+        """One for each offset along the first axis, which copies least; one for all where channels are few."""
+        x = self.windows.pad(x, 0, (0,))
+        for dim in range(1, len(self.filter_shape)):
+            x = jnp.concatenate(self.windows.shifted(x, dim, (dim,)), axis=-1)
+        slabs = self.windows.slices(x, 0, (0,))
+        return slabs if x.shape[-1] >= WIDE else [jnp.concatenate(slabs, axis=-1)]
 
     def patch_covariance(self, q: Array, positions: Shape) -> Array:
         axes = [tuple(range(dim, q.ndim, len(positions))) for dim in range(len(positions))]

@@ -11,6 +11,7 @@ outputs, p parameters, and a forward pass of F operations, the n x n kernel take
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -20,8 +21,8 @@ from jaxtyping import Array, Float, PyTree
 from ._checks import check_finite, check_floating, check_output, check_params
 from ._lazy import lazy
 from ._pytree import traced
-from .convolutions import Conv
-from .layers import Layer
+from .convolutions import Conv, GlobalPool, LocalPool
+from .layers import Affine, Elementwise, Identity, Layer, rows_product
 from .networks import Serial, elementary, walk
 from .structured import Structured, structured, vector_products
 
@@ -45,11 +46,7 @@ class JacobianContraction:
         return jax.tree.leaves(jax.jacrev(self.f)(self.params, x))
 
     def combine(self, j1: list[Array], j2: list[Array]) -> Float[Array, "k k"]:
-        return sum(map(_contract, j1, j2))
-
-
-def _contract(j1, j2):
-    return jnp.matmul(j1.reshape(len(j1), -1), j2.reshape(len(j2), -1).T, precision="highest")
+        return sum(map(rows_product, j1, j2))
 
 
 @traced("params")
@@ -83,31 +80,27 @@ class Layerwise:
     def features(self, x: Array) -> list[PyTree]:
         """For each layer that has parameters, in order, what its part of the kernel takes of one example."""
         check_output(self.net.apply, self.params, x)
-        shapes = []
-
-        def note(layer, params, h):
-            z = layer.apply(params, h)
-            if jax.tree.leaves(params):
-                shapes.append(z)
-            return z
-
-        jax.eval_shape(lambda x: walk(self.net, self.params, x, note), x)
+        layers = elementary(self.net, self.params)
+        last, pool = _pooled(self.net, [layer for layer, _ in layers])
+        trained = [i for i, (_, params) in enumerate(layers) if jax.tree.leaves(params)]
 
         def forward(probes):
-            """f with a zero added to the output z of each layer: the derivative with respect to it is δ."""
-            inputs, remaining = [], iter(probes)
+            """f with a zero added to the output z of chosen layers: the derivative with respect to it is δ."""
+            inputs, outputs, numbers = {}, {}, itertools.count()
 
             def visit(layer, params, h):
-                if not jax.tree.leaves(params):
-                    return layer.apply(params, h)
-                inputs.append(h)
-                return layer.apply(params, h) + next(remaining)
+                i = next(numbers)
+                inputs[i], outputs[i] = h, layer.apply(params, h)
+                return outputs[i] + probes[i] if i in probes else outputs[i]
 
-            return walk(self.net, self.params, x, visit), inputs
+            return walk(self.net, self.params, x, visit), (inputs, outputs)
 
-        deltas, inputs = jax.jacrev(forward, has_aux=True)([jnp.zeros(z.shape, z.dtype) for z in shapes])
-        layers = zip(self._layers(), inputs, deltas, strict=True)
-        return [layer.ntk_features(params, h, delta) for (layer, params), h, delta in layers]
+        _, (_, outputs) = jax.eval_shape(forward, {})
+        probes = {i: jnp.zeros(outputs[i].shape, outputs[i].dtype) for i in {*trained, pool} - {None}}
+        deltas, (inputs, _) = jax.jacrev(forward, has_aux=True)(probes)
+        readouts = {} if pool is None else {last: (deltas[pool],)}
+        chosen = ((i, *layers[i]) for i in trained)
+        return [layer.ntk_features(p, inputs[i], deltas[i], *readouts.get(i, ())) for i, layer, p in chosen]
 
     def combine(self, features1: list[PyTree], features2: list[PyTree]) -> Float[Array, "k k"]:
         layers = zip(self._layers(), features1, features2, strict=True)
@@ -115,6 +108,22 @@ class Layerwise:
 
     def _layers(self) -> list[tuple[Layer, PyTree]]:
         return [(layer, params) for layer, params in elementary(self.net, self.params) if jax.tree.leaves(params)]
+
+
+def _pooled(net: Layer, layers: list[Layer]) -> tuple[int, int] | tuple[None, None]:
+    """The numbers of the affine layer whose output goes channel by channel into a global pool, and of that pool.
+
+    Then δ[a, s] of that layer is r[a] · d[s]: r[a] the derivative with respect to what is pooled, and d that of the
+    pooling. Only in a chain, where nothing passes by the pool.
+    """
+    pool = next((j for j, layer in enumerate(layers) if isinstance(layer, GlobalPool)), 0)
+    last = next((i for i in range(pool)[::-1] if not isinstance(layers[i], (Elementwise, LocalPool, Identity))), None)
+    chain = _is_chain(net) and last is not None and isinstance(layers[last], Affine)
+    return (last, pool) if chain else (None, None)
+
+
+def _is_chain(layer: Layer) -> bool:
+    return all(map(_is_chain, layer.layers)) if isinstance(layer, Serial) else not hasattr(layer, "walk")
 
 
 def jacobian_contraction(f: NetworkFunction, params: PyTree) -> JacobianContraction:

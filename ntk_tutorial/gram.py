@@ -122,7 +122,8 @@ def _plan(pair, x1, x2, batch_size: int | None):
 
 def _side_in_cache(steps: ClosedJaxpr, num_examples: int) -> int:
     """The side of equal tiles whose largest array stays in the cache, where `steps` combine a single pair."""
-    arrays = [v.aval for eqn in steps.eqns for v in eqn.outvars]
+    same = {"reshape", "squeeze"}  # entries of an array that is there already
+    arrays = [v.aval for eqn in steps.eqns if eqn.primitive.name not in same for v in eqn.outvars]
     largest = max((math.prod(a.shape) * a.dtype.itemsize for a in arrays), default=0)
     side = min(max(math.isqrt(CACHED // max(largest, 1)), 2), WIDEST)
     side = math.ceil(num_examples / math.ceil(num_examples / side))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +62,51 @@ class Stateless:
         return (), input_shape
 
 
+_einsum = functools.partial(jnp.einsum, precision="highest")
+
+
+def rows_product(a: Float[Array, "m *shape"], b: Float[Array, "n *shape"]) -> Float[Array, "m n"]:
+    """a bᵀ, axes but the first contracted. Of a single row each as vectors: over all pairs, XLA then copies neither."""
+    if len(a) == len(b) == 1:
+        return _einsum("p,p->", a.reshape(-1), b.reshape(-1))[None, None]
+    return _einsum("ap,bp->ab", a.reshape(len(a), -1), b.reshape(len(b), -1))
+
+
+class Gradient(NamedTuple):
+    """∂f/∂W, followed by ∂f/∂b: a pair takes k² fan_in num_outputs operations."""
+
+    gradient: Float[Array, "k fan_in num_outputs"]
+
+    def product(self, other: Gradient) -> Float[Array, "k k"]:
+        return rows_product(self.gradient, other.gradient)
+
+
+class Factors(NamedTuple):
+    """h, followed by what b is multiplied with, and δ: a pair takes S² (fan_in + k² num_outputs) at S positions.
+
+    As ∂f/∂W = Σ_s h_s δ_sᵀ over positions s, where h_s is a patch, the sum over all entries of ∂f(x1) ∂f(x2)ᵀ is
+    Σ_{s,t} (h_s·h_t)(δ_s·δ_t).
+    """
+
+    h: Float[Array, "position fan_in"]
+    delta: Float[Array, "k position num_outputs"]
+
+    def product(self, other: Factors) -> Float[Array, "k k"]:
+        deltas = _einsum("aso,bto->asbt", self.delta, other.delta)
+        return _einsum("st,asbt->ab", _einsum("sc,tc->st", self.h, other.h), deltas)
+
+
+class SharedGradient(NamedTuple):
+    """One gradient for all outputs, up to a factor for each column of W: a pair takes (fan_in + k²) num_outputs."""
+
+    gradient: Float[Array, "fan_in num_outputs"]
+    readout: Float[Array, "k num_outputs"]
+
+    def product(self, other: SharedGradient) -> Float[Array, "k k"]:
+        shared = _einsum("co,co->o", self.gradient, other.gradient)
+        return _einsum("ao,bo->ab", self.readout * shared[None], other.readout)
+
+
 class Affine:
     """What `Dense` and `Conv` share: at each position z = W h + b, where h is the entry or the patch there."""
 
@@ -69,8 +114,8 @@ class Affine:
     b_std: float | None
     parameterization: Parameterization
 
-    def patches(self, x: Array) -> Float[Array, "*position fan_in"]:
-        """What W is multiplied with, at each position of the output."""
+    def slabs(self, x: Array) -> list[Float[Array, "*position rows"]]:
+        """What W is multiplied with at each position of the output, as parts that belong to as many rows of W each."""
         raise NotImplementedError
 
     def patch_covariance(self, q: Array, positions: Shape) -> Array:
@@ -114,31 +159,38 @@ class Affine:
         state = mean.map(lambda q: w_var * q + b_var)
         return state._replace(ntk=theta, positions=positions, num_channels=num_outputs, is_gaussian=True)
 
-    def ntk_features(self, params: Params, h: Array, delta: Float[Array, "k ..."]) -> tuple[Array, ...]:
-        """What the kernel takes of one example, from the layer's input h and δ = ∂f/∂z.
+    def ntk_features(
+        self,
+        params: Params,
+        h: Array,
+        delta: Float[Array, "k *position num_outputs"],
+        readout: Float[Array, "k num_outputs"] | None = None,
+    ) -> Gradient | Factors | SharedGradient:
+        """What the kernel takes of one example, from the layer's input h and δ = ∂f/∂z: what takes fewest operations.
 
-        As ∂f/∂W = Σ_s δ_s h_sᵀ over positions s, where h_s is a patch, followed by the constant that b is multiplied
-        with, the sum over all entries of ∂f(x1) ∂f(x2)ᵀ is Σ_{s,t} (h_s·h_t)(δ_s·δ_t) too: for that, h and δ. It takes
-        S² (fan_in + k² num_outputs) operations a pair at S positions; with ∂f/∂W they are k² fan_in num_outputs.
+        Args:
+            readout: r, where it is known that δ[a, s] = r[a] · d[s] entry by entry, with one d for all outputs a.
         """
-        h = self.patches(h)
-        h, delta = h.reshape(-1, h.shape[-1]), delta.reshape(len(delta), -1, delta.shape[-1])
-        (num_positions, fan_in), (k, _, num_outputs) = h.shape, delta.shape
+        delta = delta.reshape(len(delta), -1, delta.shape[-1])
+        slabs = [slab.reshape(-1, slab.shape[-1]) for slab in self.slabs(h)]
+        (k, num_positions, num_outputs), fan_in = delta.shape, sum(slab.shape[-1] for slab in slabs)
+        by_gradient = k**2 * fan_in * num_outputs
         w_scale, b_scale = self.scales(fan_in)
-        if num_positions**2 * (fan_in + k**2 * (num_outputs + 1)) <= k**2 * fan_in * num_outputs:
-            constant = [] if self.b_std is None else [jnp.full_like(h[:, :1], b_scale)]
-            return jnp.concatenate([w_scale * h, *constant], axis=1), delta
-        gradient = w_scale * jnp.einsum("sc,aso->aco", h, delta, precision="highest")
+        if num_positions**2 * (fan_in + k**2 * (num_outputs + 1)) <= by_gradient:
+            constant = [] if self.b_std is None else [jnp.full((num_positions, 1), b_scale, delta.dtype)]
+            return Factors(jnp.concatenate([*(w_scale * slab for slab in slabs), *constant], axis=1), delta)
+        shared = readout is not None and (fan_in + k**2) * num_outputs < by_gradient
+        if shared:  # d as the mean of δ / r over outputs, weighted by r²
+            weight = jnp.sum(readout**2, axis=0, keepdims=True)
+            delta = _einsum("ao,aso->so", readout / jnp.where(weight > 0, weight, 1.0), delta)[None]
+        gradient = [w_scale * _einsum("sc,aso->aco", slab, delta) for slab in slabs]
         constant = [] if self.b_std is None else [b_scale * jnp.sum(delta, axis=1, keepdims=True)]
-        return (jnp.concatenate([gradient, *constant], axis=1),)
+        gradient = jnp.concatenate([*gradient, *constant], axis=1)
+        return SharedGradient(gradient[0], readout) if shared else Gradient(gradient)
 
-    def ntk_combine(self, features1: tuple[Array, ...], features2: tuple[Array, ...]) -> Float[Array, "k k"]:
+    def ntk_combine(self, features1, features2) -> Float[Array, "k k"]:
         """The layer's part of Θ(x1, x2), over all entries of W and b."""
-        einsum = functools.partial(jnp.einsum, precision="highest")
-        if len(features1) == 1:
-            return einsum("aco,bco->ab", *features1, *features2)
-        (h1, delta1), (h2, delta2) = features1, features2
-        return einsum("st,asbt->ab", einsum("sc,tc->st", h1, h2), einsum("aso,bto->asbt", delta1, delta2))
+        return features1.product(features2)
 
     def _stds(self, fan_in: int) -> tuple[float, float]:
         return self.w_std / math.sqrt(fan_in), self.b_std or 0.0
@@ -185,8 +237,8 @@ class Dense(Affine):
     def kernel(self, state: KernelState) -> KernelState:
         return self.affine_kernel(state, state.positions, state.num_channels, self.num_outputs)
 
-    def patches(self, x: Array) -> Array:
-        return x
+    def slabs(self, x: Array) -> list[Array]:
+        return [x]
 
     def patch_covariance(self, q: Array, positions: Shape) -> Array:
         return q

@@ -48,6 +48,22 @@ def test_engines_and_operator_equal_the_double_loop(name):
     )
 
 
+@pytest.mark.parametrize("passes_by", [False, True])
+def test_outputs_share_a_gradient_where_all_goes_through_one_pool(passes_by):
+    """Below a global pool, channel by channel; not where a second path leads past it to the outputs."""
+    conv = ntk.Conv(8, (3, 3), b_std=0.1)
+    top = [ntk.Elementwise(ntk.erf), ntk.AvgPool((2, 2)), ntk.GlobalAvgPool(), ntk.Dense(5), ntk.Elementwise(ntk.erf)]
+    last = ntk.Dense(3, b_std=0.1)
+    pooled = [ntk.Residual(ntk.Serial(top), ntk.Serial([ntk.GlobalSumPool(), ntk.Dense(5)]))] if passes_by else top
+    net = ntk.Serial([ntk.Serial([conv, ntk.Elementwise(ntk.erf), conv]), *pooled, last])
+    params, _ = net.init(jax.random.key(0), (6, 6, 2))
+    x = examples((6, 6, 2), 3)
+    pair = ntk.layerwise(net, params)
+    assert [hasattr(part, "readout") for part in pair.features(x[0])][:2] == [False, not passes_by]
+    expected = brute_force(net.apply, params, x, x)
+    assert relative_error(ntk.gram(pair, x), expected) < 1e-13
+
+
 def plain(params, x):
     """A network that is not made of this package's layers, with parameters in a nested dictionary."""
     hidden = jnp.tanh(params["a"]["w"] @ x + params["a"]["b"])
