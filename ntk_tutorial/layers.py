@@ -26,9 +26,9 @@ Parameterization = Literal["ntk", "standard"]
 class Layer(Protocol):
     """What every layer offers.
 
-    Two more methods are there where they are of use. `needs(after)` tells which entries of the covariances a layer
-    reads, given which ones the layers after it read; without it these are the same. `ntk_contribution` is what the
-    parameters of a layer add to the kernel of a finite network; every layer with parameters has it.
+    More methods are there where they are of use. `needs(after)` tells which entries of the covariances a layer
+    reads, given which ones the layers after it read; without it these are the same. `ntk_features` and `ntk_combine`
+    are what the parameters of a layer add to the kernel of a finite network; every layer with parameters has them.
     """
 
     def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
