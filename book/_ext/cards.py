@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import matplotlib
-from gallery import MARK, every_figure
+from gallery import MARK, Figure, every_figure
 from PIL import Image, ImageDraw, ImageFont
 from teach import ROOT
 
@@ -37,7 +37,7 @@ def card(title: str, footer: str, png: bytes) -> Image.Image:
     return picture
 
 
-def figures(root: str) -> dict[str, object]:
+def figures(root: str) -> dict[str, Figure]:
     """Return the first figure of each page that has one, the landing page `root` among them."""
     known = every_figure()
     first = {figure.page: figure for figure in reversed(known.values())}
