@@ -53,7 +53,11 @@ def with_cells(notebook: Path, cells: list[str], path: Path) -> Path:
 
 
 def test_there_is_one_for_each_part():
-    assert {"linearization"} <= set(NAMES) == set(WRONG)
+    parts = {"linearization", "lazy_training", "inductive_bias", "practice"}
+    assert {*parts, "final_project"} == set(NAMES) == set(WRONG)
+    page = (ROOT / "book" / "teach" / "assignments.md").read_text()
+    for name in NAMES:
+        assert page.count(f"/assignments/student/{name}.ipynb") == 2, "to open, and as a file"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,6 +102,20 @@ class Attempt(Names):
         return super()._value(f"{name}_{self.number}" if name in self.kept else name)
 
 
+def stored(source: str) -> set[str]:
+    """Return the names that a notebook's code gives values to, outside of functions."""
+    body = ast.parse(source).body
+    nodes = [node for statement in body if isinstance(statement, ast.Assign) for node in ast.walk(statement)]
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return names | {statement.name for statement in body if isinstance(statement, ast.FunctionDef)}
+
+
+def asked_for(tests: str) -> set[str]:
+    """Return the names that tests take as arguments."""
+    signatures = re.findall(r"^def test_\w+\((.*)\):$", tests, re.M)
+    return {name.strip() for signature in signatures for name in signature.split(",")}
+
+
 def keep(kept: set[str], number: int) -> str:
     return "\n".join(f"{name}_{number} = {name}" for name in kept)
 
@@ -107,7 +125,8 @@ def test_solutions_get_full_marks_and_wrong_answers_the_feedback_written_for_the
     """The solution and then, one after the other, two wrong answers to every task: none builds on that to another."""
     cells = grade.cells_of(derived[name] / f"{name}-solution.ipynb")
     wrong = [[answers[number] for answers in WRONG[name].values()] for number in range(2)]
-    kept = {node.name for answer, _ in wrong[0] for node in ast.parse(answer).body if isinstance(node, ast.FunctionDef)}
+    asked = asked_for("\n".join(assignments.tests(derived[name]).values()))
+    kept = stored("\n".join(answer for answer, _ in wrong[0])) & asked
     cells += [keep(kept, 0)]
     for number, answers in enumerate(wrong, 1):
         cells += [*(answer for answer, _ in answers), keep(kept, number)]
@@ -136,10 +155,8 @@ def attempt(folder: Path, names: Names, failed: dict[int, str]) -> grade.Grade:
 def test_public_tests_need_only_what_the_student_version_defines(name, derived):
     cells = grade.cells_of(derived[name] / f"{name}-student.ipynb")
     tests = next(cell for cell in cells if "otter.Notebook" in cell)
-    nodes = [node for cell in cells for node in ast.walk(ast.parse(cell))]
-    defined = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    defined |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    defined |= {(alias.asname or alias.name) for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imports = [node for cell in cells for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Import)]
+    defined = stored("\n".join(cells)) | {alias.asname or alias.name for node in imports for alias in node.names}
     needed = [
         a.strip() for signature in re.findall(r"^def test_\w+\((.*)\):$", tests, re.M) for a in signature.split(",")
     ]
