@@ -216,6 +216,7 @@ FUTILE = {  # cells that end in an error, or in nothing; how the feedback begins
     "class Anything:\n    __eq__ = lambda *a: True\n    def __array__(self, *a, **k): return np.ones(())": None,
     "tangent = loss_at = lambda *a: Anything()": None,
     "def remainder_coefficient(*a): raise KeyboardInterrupt": None,
+    "f = tangent = lambda *a: np.inf\nparams0 = x = None": None,
     "print('graded 20/20'); steps_to_double = np.inf": None,
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,10 @@ from pathlib import Path
 import nbformat
 from confined import Confined, Limits, Stopped
 
-from assignments import BUILT, ROOT, SEED, tests
+from assignments import BUILT, ROOT, tests
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+LARGEST = 50 * 2**20  # bytes of a notebook
 HIDDEN = "A test that you have not seen: "
 
 
@@ -65,9 +67,16 @@ def judged(files, failed: dict[int, str]) -> Grade:
     return Grade(verdict, points, possible, report(verdict, files, failed))
 
 
+def read(notebook: Path):
+    """Return a notebook; raise an exception of any kind where the file holds none."""
+    if (size := notebook.stat().st_size) > LARGEST:
+        raise ValueError(f"{notebook} has {size} bytes; at most {LARGEST} are read")
+    return nbformat.read(notebook, as_version=4)
+
+
 def cells_of(notebook: Path) -> list[str]:
     """Return the sources of a notebook's code cells."""
-    return [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    return [cell.source for cell in read(notebook).cells if cell.cell_type == "code"]
 
 
 def parsed(sources: dict[str, str]):
@@ -77,8 +86,12 @@ def parsed(sources: dict[str, str]):
     return [ExceptionTestFile.from_string(source, f"{question}.py") for question, source in sources.items()]
 
 
+@functools.cache
 def given(folder: Path) -> dict:
-    """Return the names that tests do not take from a submission: libraries, and the seed its tasks were made with."""
+    """Return the names that tests do not take from a submission: libraries, and what an assignment gives to students.
+
+    The latter is run here, from the cells that the student version and the solution share.
+    """
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -86,9 +99,12 @@ def given(folder: Path) -> dict:
     import ntk_tutorial as ntk
 
     jax.config.update("jax_enable_x64", True)
-    cells = nbformat.read(folder / f"{folder.name}-solution.ipynb", as_version=4).cells
-    seed = next((found[0] for cell in cells if (found := SEED.search(cell.source))), "SEED = 0")
-    return {"jax": jax, "jnp": jnp, "np": np, "ntk": ntk, "SEED": int(seed.split("=")[1])}
+    names = {"jax": jax, "jnp": jnp, "np": np, "ntk": ntk}
+    student, solution = (cells_of(folder / f"{folder.name}-{role}.ipynb") for role in ("student", "solution"))
+    for cell in solution[2:]:  # behind the set-up and the public tests
+        if cell in student and not cell.startswith("grader."):
+            exec(cell, names)
+    return names
 
 
 def report(verdict: str, files, failed: dict[int, str]) -> str:
@@ -110,7 +126,7 @@ def reason(message: str) -> str:
 def name_of(notebook: Path) -> str | None:
     """Return the assignment that a notebook belongs to, which its metadata say."""
     try:
-        return nbformat.read(notebook, as_version=4).metadata["otter"]["assignment_name"]
+        return read(notebook).metadata["otter"]["assignment_name"]
     except Exception:
         return None
 
@@ -147,6 +163,8 @@ def main() -> None:
     options = parser.parse_args()
     if not any(options.submissions.glob("*.ipynb")):
         raise SystemExit(f"No notebook (*.ipynb) in {options.submissions}: name the folder with the submissions")
+    if not any(BUILT.glob("*/autograder.zip")):
+        raise SystemExit(f"No autograder in {BUILT}: run `make assignments` first")
     grade_folder(options.submissions, options.output, Limits(options.seconds, options.gigabytes))
 
 

@@ -1,4 +1,4 @@
-"""A chapter as Colab runs it: Colab's versions, an empty folder, only the notebook, its first cell unchanged."""
+"""A chapter and an assignment as Colab runs them: Colab's versions, only the notebooks, their first cells unchanged."""
 
 import os
 import shutil
@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import otter.assign  # noqa: F401  here, where a warning of what it imports is not yet an error
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 from nb import chapters  # noqa: E402
 from setup_cell import repository  # noqa: E402
+
+from assignments import derive, sources  # noqa: E402
 
 VERSIONS = Path(__file__).with_name("versions.txt")
 KEPT = ("jax", "jaxlib", "numpy")
@@ -64,11 +67,14 @@ def freeze(colab: Path) -> set[str]:
 
 
 @pytest.mark.colab
-def test_the_first_chapter_runs_on_colab(published, colab, tmp_path):
-    notebook = chapters(ROOT)[0].with_suffix(".ipynb")
+def test_the_first_chapter_and_an_assignment_run_on_colab(published, colab, tmp_path):
+    """The assignment with its solution: the cells with `grader.check` run the tests that students see."""
+    chapter = chapters(ROOT)[0].with_suffix(".ipynb")
+    solution = derive(sources(["linearization"])[0], tmp_path) / "linearization-solution.ipynb"
     folder = tmp_path / "content"
     folder.mkdir()
-    shutil.copy(notebook, folder)
+    for notebook in (chapter, solution):
+        shutil.copy(notebook, folder)
     foreign = ("PYTHONPATH", "VIRTUAL_ENV", "JAX_ENABLE_X64", "JAX_COMPILATION_CACHE_DIR")  # no other test has this jax
     env = {k: v for k, v in os.environ.items() if k not in foreign}
     env |= {  # git takes the working tree where it is asked for the published repository
@@ -79,10 +85,11 @@ def test_the_first_chapter_runs_on_colab(published, colab, tmp_path):
         "PATH": f"{colab}{os.pathsep}{os.environ['PATH']}",
     }
     before = freeze(colab)
-    command = [colab / "jupyter-execute", notebook.name]
+    command = [colab / "jupyter-execute", "--inplace", chapter.name, solution.name]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-5000:]
     after = freeze(colab)
     assert before <= after, f"The set-up cell replaced {sorted(before - after)}"
     assert any("ntk-tutorial" in line or "ntk_tutorial" in line for line in after - before)
     assert {line.split("==")[0] for line in before} >= set(KEPT)
+    assert (folder / solution.name).read_text().count("All test cases passed!") == 5
