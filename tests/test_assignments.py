@@ -127,7 +127,7 @@ def test_solutions_get_full_marks_and_wrong_answers_the_feedback_written_for_the
     wrong = [[answers[number] for answers in WRONG[name].values()] for number in range(2)]
     asked = asked_for("\n".join(assignments.tests(derived[name]).values()))
     kept = stored("\n".join(answer for answer, _ in wrong[0])) & asked
-    cells += [keep(kept, 0)]
+    cells += [*ORDINARY, keep(kept, 0)]
     for number, answers in enumerate(wrong, 1):
         cells += [*(answer for answer, _ in answers), keep(kept, number)]
     with Confined(cells, Limits(), []) as submission:
@@ -174,6 +174,12 @@ def test_opened_alone_it_checks_itself(derived, tmp_path):
         assert "All test cases passed!" in shown, shown
 
 
+ORDINARY = [  # what many notebooks do, and may
+    "%matplotlib inline\nplt.plot([1, 2])\nplt.savefig('plot.png')\nplt.show()",
+    "from pathlib import Path\nPath('notes.txt').write_text('mine')\nassert Path('notes.txt').read_text() == 'mine'",
+    "import inspect, scipy.special\nlines = inspect.getsource(ntk.gram)",
+    "%time total = sum(range(10))",
+]
 HOSTILE = {  # cells, the verdict
     "an endless loop": (["while True: pass"], r"stopped: ran longer than 3 s \(in code cell \d+\)"),
     "an endless loop in a function": (
