@@ -1,6 +1,7 @@
 """Assignments: what is derived from their sources, what is graded, and that hostile code ends in a verdict."""
 
 import ast
+import json
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import jax
 import nbformat
+import numpy as np
 import otter.assign
 import otter.test_files  # noqa: F401  here, where a warning of what it imports is not yet an error
 import pytest
@@ -16,7 +18,8 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import grade  # noqa: E402
-from confined import Confined, Limits, Names  # noqa: E402
+import wire  # noqa: E402
+from confined import Confined, Limits, Names, Stopped  # noqa: E402
 from wrong_answers import WRONG  # noqa: E402
 
 import assignments  # noqa: E402
@@ -180,6 +183,14 @@ ORDINARY = [  # what many notebooks do, and may
     "import inspect, scipy.special\nlines = inspect.getsource(ntk.gram)",
     "%time total = sum(range(10))",
 ]
+FRAMES = """
+import json, os, struct
+def write(message):
+    text = json.dumps(message).encode()
+    for pipe in range(3, 99):
+        try: os.write(pipe, struct.pack("!Q", len(text)) + text)
+        except OSError: pass
+"""
 HOSTILE = {  # cells, the verdict
     "an endless loop": (["while True: pass"], r"stopped: ran longer than 3 s \(in code cell \d+\)"),
     "an endless loop in a function": (
@@ -202,6 +213,14 @@ HOSTILE = {  # cells, the verdict
     "writing scores wherever it can": (
         ["import os\nfor n in range(3, 99):\n    try: os.write(n, b'graded 20/20' * 99)\n    except OSError: pass"],
         r"stopped: an answer could not be read \(ValueError\)",
+    ),
+    "answering in the grader's own form": (
+        [FRAMES + "write({'cell': 'all', 'score': 20})"],
+        r"stopped: an answer could not be read \(no number of a cell\)",
+    ),
+    "endless answers in the grader's own form": (
+        [FRAMES + "while True: write({'cell': 1})"],
+        r"stopped: ran longer than 3 s \(in code cell 1\)",
     ),
     "an answer without end": (
         ["import numpy as np\ntangent = lambda params, x: np.zeros(2 * 10**7)"],
@@ -274,6 +293,38 @@ def test_the_seed_changes_the_tasks_and_the_solution_still_holds(tmp_path):
     assert "SEED = 7\n" in text(folder / "linearization-student.ipynb")
     assert grade.given(folder)["SEED"] == 7
     assert grade.grade(folder / "linearization-solution.ipynb", folder).verdict == "graded 20/20"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"dict": 5}, {"list": 5}, {"tuple": None}, [], {"array": "AA==", "dtype": "O", "shape": [1]},
+        {"array": "AA==", "dtype": "V1000000000", "shape": [1]}, {"array": "AA==", "dtype": "f8", "shape": [10**30]},
+        {"array": "?", "dtype": "u1", "shape": []}, {"array": 3, "dtype": {}, "shape": "x"}, {},
+    ],
+)  # fmt: skip
+def test_no_answer_that_cannot_be_read_ends_the_grader(value, monkeypatch):
+    submission = object.__new__(Confined)
+    monkeypatch.setattr(submission, "_send", lambda message: None, raising=False)
+    monkeypatch.setattr(submission, "_receive", lambda: {"value": value}, raising=False)
+    with pytest.raises(Stopped, match="an answer could not be read"):
+        submission._ask({"name": "x"})
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 3, -0.5, float("inf"), "α", [1, (2.0, None)], {"w": [np.eye(2), np.arange(3)]}, np.float32(2)]
+)
+def test_answers_arrive_as_they_were(value):
+    arrived = wire.decode(json.loads(json.dumps(wire.encode(value))))
+    assert jax.tree.structure(arrived) == jax.tree.structure(value)
+    for got, sent in zip(jax.tree.leaves(arrived), jax.tree.leaves(value), strict=True):
+        assert np.array_equal(got, sent) and np.asarray(got).dtype == np.asarray(sent).dtype
+
+
+@pytest.mark.parametrize("value", [len, object(), ..., {1: 2}, np.array(["a"]), [print]])
+def test_what_is_not_data_is_no_answer(value):
+    with pytest.raises(TypeError, match="cannot grade a"):
+        wire.encode(value)
 
 
 def test_an_unknown_assignment_is_refused():

@@ -105,9 +105,11 @@ class Confined:
         while (message := self._receive()).get("cell", 0) is not None:
             if self.cell == 0:
                 self.deadline = time.monotonic() + self.limits.seconds
-            self.cell = int(message["cell"])
+            if not isinstance(message.get("cell"), int):
+                raise Stopped("stopped: an answer could not be read (no number of a cell)")
+            self.cell = message["cell"]
             if "error" in message:
-                self.errors[self.cell] = str(message["error"])
+                self.errors[self.cell] = _short(message["error"])
         self.cell = None
         return self.errors
 
@@ -119,12 +121,12 @@ class Confined:
         self._send(question)
         message = self._receive()
         if "error" in message:
-            raise NoAnswer(str(message["error"]))
+            raise NoAnswer(_short(message["error"]))
         if message.get("function") is True:
             return CALLABLE
         try:
             return wire.decode(message["value"])
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+        except Exception as error:  # whatever data raise that were made to be misread
             raise Stopped(f"stopped: an answer could not be read ({type(error).__name__})") from None
 
     def _send(self, message: dict) -> None:
@@ -142,7 +144,7 @@ class Confined:
         except (ValueError, RecursionError) as error:
             raise Stopped(f"stopped: an answer could not be read ({type(error).__name__})") from None
         if "refused" in message:
-            raise Stopped(f"refused: {str(message['refused'])[:300]}{self._where()}")
+            raise Stopped(f"refused: {_short(message['refused'])}{self._where()}")
         return message
 
     def _read(self, count: int) -> bytes:
@@ -158,11 +160,13 @@ class Confined:
     def _wait(self, write: bool = False) -> None:
         """Return as soon as the pipe is ready; end the submission where it passes a limit before."""
         ends = ([], [self.questions], []) if write else ([self.answers], [], [])
-        while not any(select.select(*ends, 0.1)):
+        while True:
             if time.monotonic() > self.deadline:
                 self._end()
                 seconds = START if self.cell == 0 else self.limits.seconds
                 raise Stopped(f"stopped: ran longer than {seconds:g} s{self._where()}")
+            if any(select.select(*ends, 0.1)):
+                return
             if self._gigabytes() > self.limits.gigabytes:
                 self._end()
                 raise Stopped(f"stopped: needed more than {self.limits.gigabytes:g} GB{self._where()}")
@@ -197,6 +201,11 @@ class Confined:
             except psutil.Error:
                 continue
         self.process.wait()
+
+
+def _short(words) -> str:
+    """Return a submission's words in one line of bounded length."""
+    return " ".join(str(words)[:1000].split())
 
 
 def _fonts() -> str:

@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 
-LARGEST = 64 * 2**20  # bytes of one frame
+LARGEST = 16 * 2**20  # bytes of one frame
 HEADER = struct.Struct("!Q")
 
 
