@@ -17,7 +17,7 @@ SUITABLE := import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(SUITABLE)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install book serve test bench lint notebooks assignments grade screenshots address lock clean
+.PHONY: help install book pdf tex serve test bench lint notebooks assignments grade screenshots address lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,22 @@ book: install  ## build the site into _build/html; any warning fails the build
 	@rm -rf _build/html _build/.doctrees
 	$(BIN)/jupyter-book build . -W -n --keep-going --quiet
 	@echo "Open _build/html/index.html, or run: make serve"
+
+# What a TeX of a Debian or Ubuntu needs for it, as packages and as programs.
+TEX_PACKAGES := latexmk texlive-xetex texlive-latex-extra fonts-freefont-otf fonts-dejavu
+PRINT := _build/print/_build/latex
+
+tex:
+	@missing=; for tool in latexmk xelatex; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then echo "make pdf needs TeX. What is missing here:$$missing"; \
+	  echo "Install it (Debian, Ubuntu): apt-get install $(TEX_PACKAGES)"; exit 1; fi
+
+pdf: tex install  ## print the book with LaTeX, into _build/ntk-tutorial.pdf
+	@rm -rf _build/print
+	$(BIN)/jupyter-book build . --builder latex --path-output _build/print -W --keep-going --quiet
+	cd $(PRINT) && latexmk -xelatex -interaction=nonstopmode -silent ntk-tutorial.tex
+	@cp $(PRINT)/ntk-tutorial.pdf _build/ntk-tutorial.pdf
+	@echo "The book is in _build/ntk-tutorial.pdf"
 
 serve: book  ## build the site and show it at http://localhost:8000 (PORT=...)
 	@echo "http://localhost:$(PORT)/book/index.html (Ctrl-C ends it)"
