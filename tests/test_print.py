@@ -53,6 +53,13 @@ def test_the_printed_book_has_all_chapters_figures_and_answers(tex):
             assert not name or len(re.findall(rf"\\label\{{[^}}]*:{name}\}}", book)) == 1, name
 
 
+def test_numbers_in_a_cell_of_a_table_stay_apart(tex):
+    book = (tex / "ntk-tutorial.tex").read_text()
+    table = book.split(r"\chapter{Reproductions}")[1].split(r"\part{")[0]
+    lines = (ROOT / "book/practice/claims.yaml").read_text()
+    assert "find:\n" in lines and table.count("; ") >= lines.count("find:\n")  # several numbers in one cell
+
+
 def test_reasons_of_a_quiz_stand_among_the_answers(tex):
     book = (tex / "ntk-tutorial.tex").read_text()
     chapters = re.split(r"\\chapter\{", book)[1 : len(CHAPTERS) + 1]

@@ -57,7 +57,7 @@ class Chapter:
 
     def unfold(self) -> None:
         """Take everything out of the text, and put it into a last section."""
-        for parent in [self.top, *self.top.findall(nodes.section)]:
+        for parent in list(self.top.findall(nodes.section)):  # itself the first
             self._within(parent)
         kinds = {kind: found for kind, found in self.answers.items() if found}
         if kinds:
@@ -131,7 +131,7 @@ class Print(SphinxPostTransform):
         for table in self.document.findall(nodes.table):
             divide(table)
         for raw in [raw for raw in self.document.findall(nodes.raw) if raw["format"] == "html"]:
-            raw.parent.remove(raw)
+            raw.replace_self(nodes.Text("; ") if raw.astext().startswith("<br") else [])
 
     def _address(self, top: nodes.section, docname: str) -> None:
         """Say under the title of a chapter with code where it runs."""
