@@ -17,7 +17,7 @@ SUITABLE := import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(SUITABLE)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf tex serve test bench lint notebooks assignments grade screenshots address lock clean
+.PHONY: help install book pdf tex serve test bench lint notebooks assignments grade screenshots slides address lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -93,6 +93,10 @@ grade: install  ## grade the notebooks in SUBMISSIONS=..., into GRADES=...; OPTI
 
 screenshots: book  ## every page, light and dark, wide and phone, into SHOTS=...
 	$(BIN)/python tests/browser/screenshots.py $(SHOTS)
+
+slides: book  ## the chapters' slides, into _build/html/slides; they are part of the site
+	@echo "$$(ls _build/html/slides/*/*.html | wc -l) decks, for instance _build/html/slides/linearization/taylor_expansion.html."
+	@echo "make serve shows them at http://localhost:$(PORT)/slides/linearization/taylor_expansion.html"
 
 address: install  ## write the repository's address, as pyproject.toml has it, wherever it is needed
 	$(BIN)/python tools/address.py

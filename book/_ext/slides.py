@@ -148,12 +148,19 @@ class Cut:
         if name == "exercises":
             self.exercises(section)
             return
+        if name == "where-it-breaks":
+            self.first_words(section)
         paragraph = section.find("p", recursive=False)
         count = len(self.slides)
         self.children(section)
         if len(self.slides) == count and paragraph is not None:
             self.heading = inner(heading)
             self.add([first_sentence(paragraph)], "words")
+
+    def first_words(self, section: Tag) -> None:
+        """List what paragraphs begin with, in bold; what follows there is said with it."""
+        leads = [inner(p.strong) for p in section.find_all("p", recursive=False) if p.strong]
+        self.add([f"<ul>{''.join(f'<li>{lead}</li>' for lead in leads)}</ul>"], "list")
 
     def element(self, child: Tag, before: Tag | None) -> None:
         """Make a slide or a note of one element."""
@@ -198,7 +205,7 @@ class Cut:
         question = re.sub(r"^\s*Predict before you run:\s*", "", asked)
         question = question[:1].upper() + question[1:]
         answer = f'<div class="fragment answer">{inner(details)}</div>'
-        self.add([f'<p class="question">{question}</p>', answer], "predict", "Predict before you run")
+        self.add([f'<p class="question">{question}</p>', answer], "predict", f"Predict <small>· {self.heading}</small>")
 
     def statement(self, proof: Tag) -> None:
         """Show a definition or a theorem."""

@@ -71,7 +71,8 @@ def page(mark: str) -> str:
                 for stars, number, name, label in exercises(path):
                     lines.append(f"| {{doc}}`/{chapter}` | {number}. {{ref}}`{name} <{label}>` | {stars} |")
             elif mark == "plans":
-                lines += [f"### {title}", "", f"Chapter: {{doc}}`/{chapter}`.", ""]
+                slides = f"../../slides/{chapter.relative_to('book')}.html"  # written after the pages, from them
+                lines += [f"### {title}", "", f'Chapter: {{doc}}`/{chapter}`, <a href="{slides}">its slides</a>.', ""]
                 lines += [f"**{name}.** {words}\n" for name, words in plan(path.name, text(path)).items()]
             elif mark == "questions":  # MyST knows no section of a notebook, so the links are HTML
                 quiz = f"../{chapter.relative_to('book')}.html#check-yourself"

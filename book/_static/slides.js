@@ -4,7 +4,8 @@
   await document.fonts.ready;
   for (const section of document.querySelectorAll(".slides > section")) {
     const body = section.querySelector(".body");
-    for (let size = 100; size > 40 && overflows(section, body); size -= 4) body.style.fontSize = `${size}%`;
+    for (const formula of body.querySelectorAll("div.math")) shrink(formula, 60, () => wide(formula));
+    shrink(body, 40, () => [section, body].some(box => wide(box) || box.scrollHeight > box.clientHeight + 1));
   }
   document.querySelector(".reveal").classList.add("fitted");
   await Reveal.initialize({
@@ -12,7 +13,9 @@
     transition: "none", pdfSeparateFragments: false, pdfMaxPagesPerSlide: 1, plugins: [RevealNotes],
   });
 
-  function overflows(section, body) {
-    return [section, body].some(box => box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1);
+  function wide(box) { return box.scrollWidth > box.clientWidth + 1; }
+
+  function shrink(box, least, overflows) {
+    for (let size = 100; size > least && overflows(); size -= 4) box.style.fontSize = `${size}%`;
   }
 })();
