@@ -43,7 +43,7 @@ book: install  ## build the site into _build/html; any warning fails the build
 	@echo "Open _build/html/index.html, or run: make serve"
 
 # What a TeX of a Debian or Ubuntu needs for it, as packages and as programs.
-TEX_PACKAGES := latexmk texlive-xetex texlive-latex-extra fonts-freefont-otf fonts-dejavu
+TEX_PACKAGES := latexmk texlive-xetex texlive-latex-extra texlive-fonts-recommended texlive-fonts-extra fonts-freefont-otf fonts-dejavu
 PRINT := _build/print/_build/latex
 
 tex:
