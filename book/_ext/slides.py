@@ -160,7 +160,8 @@ class Cut:
     def first_words(self, section: Tag) -> None:
         """List what paragraphs begin with, in bold; what follows there is said with it."""
         leads = [inner(p.strong) for p in section.find_all("p", recursive=False) if p.strong]
-        self.add([f"<ul>{''.join(f'<li>{lead}</li>' for lead in leads)}</ul>"], "list")
+        if leads:
+            self.add([f"<ul>{''.join(f'<li>{lead}</li>' for lead in leads)}</ul>"], "list")
 
     def element(self, child: Tag, before: Tag | None) -> None:
         """Make a slide or a note of one element."""
@@ -172,7 +173,7 @@ class Cut:
         elif "quiz" in classes:
             self.quiz(child)
         elif child.name == "details":
-            self.predict(child, classes)
+            self.predict(child, classes, before)
         elif "proof" in classes:
             self.statement(child)
         elif "math" in classes:
@@ -196,13 +197,15 @@ class Cut:
         for printed in cell.select(".output.stream"):
             self.slides[-1].notes.append(f"<p>Printed:</p>{printed.find('pre')}")
 
-    def predict(self, details: Tag, classes: set[str]) -> None:
+    def predict(self, details: Tag, classes: set[str], before: Tag | None) -> None:
         """Ask a question, and answer it a step later."""
         asked = summary(details)
         if "answer" not in classes:
             self.say(details)
             return
-        question = re.sub(r"^\s*Predict before you run:\s*", "", asked)
+        question = re.sub(r"^\s*Predict before you run:?\s*", "", asked)
+        if not question and before is not None:  # it was asked in the text
+            question = re.split(r"(?<=[.:])\s", inner(before))[-1] if "?" in inner(before) else inner(before)
         question = question[:1].upper() + question[1:]
         answer = f'<div class="fragment answer">{inner(details)}</div>'
         self.add([f'<p class="question">{question}</p>', answer], "predict", f"Predict <small>· {self.heading}</small>")
@@ -227,6 +230,7 @@ class Cut:
             not classes & {"tag_hide-input", "tag_hide-cell", "tag_skip-slide"}
             and source is not None
             and printed
+            and self.heading != self.slides[0].title  # what comes before the first figure is preparation
             and len(source.get_text().strip().splitlines()) <= SHORT
             and not source.get_text().lstrip().startswith("print")  # which reports on what was shown before
         ):

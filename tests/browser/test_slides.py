@@ -23,7 +23,11 @@ MISFIT = """least => [...document.querySelectorAll('.slides > section')].flatMap
   const small = [body, ...body.querySelectorAll('div.math')].some(b => parseFloat(b.style.fontSize || 100) < least);
   const drawn = [...body.querySelectorAll('img, svg')].map(picture => picture.getBoundingClientRect().height);
   const tiny = drawn.length && Math.max(...drawn) < 200;
-  return over || small || tiny ? [`${i + 1}: ${over} ${small} ${drawn}`] : [];
+  const under = [...body.querySelectorAll('figcaption')].some(caption => {
+    const above = caption.parentElement.querySelector('.ntk-slider, .ntk-explorer, img').getBoundingClientRect();
+    return above.bottom > caption.getBoundingClientRect().top + 1;
+  });
+  return over || small || tiny || under ? [`${i + 1}: ${over} ${small} ${under} ${drawn}`] : [];
 })"""
 
 
