@@ -136,20 +136,21 @@ def grade_folder(submissions: Path, output: Path, limits: Limits) -> list[tuple[
     output.mkdir(parents=True, exist_ok=True)
     known = {folder.name for folder in BUILT.glob("*") if (folder / "autograder.zip").exists()}
     rows = []
-    for notebook in sorted(submissions.glob("*.ipynb")):
-        name = name_of(notebook)
-        result = Grade(f"refused: belongs to no assignment ({name})")
-        if name in known:
-            result = grade(notebook, BUILT / name, limits, (submissions, output))
-        (output / f"{notebook.stem}.txt").write_text(result.feedback or result.verdict + "\n")
-        rows.append((notebook.name, name, result))
-        print(f"{notebook.name}: {result.verdict}", flush=True)
     with (output / "grades.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["file", "assignment", "verdict", "score", "possible", "by question"])
-        for path, name, g in rows:
-            by_question = " ".join(f"{question}={points:g}" for question, points in g.points.items())
-            table.writerow([path, name, g.verdict, f"{g.score:g}", f"{g.possible:g}", by_question])
+        for notebook in sorted(submissions.glob("*.ipynb")):
+            name = name_of(notebook)
+            result = Grade(f"refused: belongs to no assignment ({name})")
+            if name in known:
+                result = grade(notebook, BUILT / name, limits, (submissions, output))
+            (output / f"{notebook.stem}.txt").write_text(result.feedback or result.verdict + "\n")
+            by_question = " ".join(f"{question}={points:g}" for question, points in result.points.items())
+            score = (f"{result.score:g}", f"{result.possible:g}")
+            table.writerow([notebook.name, name, result.verdict, *score, by_question])
+            file.flush()  # what is graded is kept, whatever happens to the next
+            rows.append((notebook.name, name, result))
+            print(f"{notebook.name}: {result.verdict}", flush=True)
     return rows
 
 

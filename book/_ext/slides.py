@@ -206,6 +206,7 @@ class Cut:
         question = re.sub(r"^\s*Predict before you run:?\s*", "", asked)
         if not question and before is not None:  # it was asked in the text
             question = re.split(r"(?<=[.:])\s", inner(before))[-1] if "?" in inner(before) else inner(before)
+        question = re.sub(r"^<strong>Question\.</strong>\s*", "", question.strip())
         question = question[:1].upper() + question[1:]
         answer = f'<div class="fragment answer">{inner(details)}</div>'
         self.add([f'<p class="question">{question}</p>', answer], "predict", f"Predict <small>· {self.heading}</small>")
