@@ -282,9 +282,9 @@ def test_a_folder_is_graded_into_a_table(derived, tmp_path, monkeypatch):
     grade.grade_folder(submissions, output, Limits())
     table = (output / "grades.csv").read_text().splitlines()
     assert table[1] == "ada.ipynb,linearization,graded 0/20,0,20,q1=0 q2=0 q3=0 q4=0 q5=0"
-    assert table[2] == "text.ipynb,,refused: belongs to no assignment (None),0,0,"
+    assert table[2] == "text.ipynb,,refused: belongs to no assignment (the file names none),0,0,"
     assert "ZeroDivisionError: division by zero" in (output / "ada.txt").read_text()
-    assert (output / "text.txt").read_text() == "refused: belongs to no assignment (None)\n"
+    assert (output / "text.txt").read_text() == "refused: belongs to no assignment (the file names none)\n"
 
 
 def test_the_seed_changes_the_tasks_and_the_solution_still_holds(tmp_path):

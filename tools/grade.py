@@ -141,7 +141,7 @@ def grade_folder(submissions: Path, output: Path, limits: Limits) -> list[tuple[
         table.writerow(["file", "assignment", "verdict", "score", "possible", "by question"])
         for notebook in sorted(submissions.glob("*.ipynb")):
             name = name_of(notebook)
-            result = Grade(f"refused: belongs to no assignment ({name})")
+            result = Grade(f"refused: belongs to no assignment ({name or 'the file names none'})")
             if name in known:
                 result = grade(notebook, BUILT / name, limits, (submissions, output))
             (output / f"{notebook.stem}.txt").write_text(result.feedback or result.verdict + "\n")
