@@ -261,6 +261,7 @@ def chosen(only: list[str] | None) -> tuple[list[Workload], list[Growth]]:
 def run(only: list[str] | None, quick: bool, resume: bool, sides: tuple[str, ...], out: Path) -> dict:
     """Measures what was chosen and keeps other lines of earlier results where `resume` or `only` is given."""
     workloads, growths = chosen(only)
+    out.mkdir(parents=True, exist_ok=True)
     old = out / "results.json"
     keep = (resume or only is not None) and old.exists()
     results = json.loads(old.read_text()) if keep else {"workloads": {}, "growth": {}}

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .kernel_state import Entries, KernelState, Needs, Shape
-from .layers import Parameterization, Params
+from .layers import Gradient, Parameterization, Params
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,11 @@ class SelfAttention:
             is_gaussian=True,
         )
 
-    def ntk_features(self, params: Params, h: Array, delta: Float[Array, "k ..."]) -> Float[Array, "k entry"]:
+    def ntk_features(self, params: Params, h: Array, delta: Float[Array, "k ..."]) -> Gradient:
         """The derivative of f with respect to all of this layer's parameters, from its input h and δ = ∂f/∂z."""
         _, vjp = jax.vjp(lambda params: self.apply(params, h), params)
-        return jnp.concatenate([leaf.reshape(len(delta), -1) for leaf in jax.tree.leaves(jax.vmap(vjp)(delta))], axis=1)
-
-    def ntk_combine(self, features1: Float[Array, "k e"], features2: Float[Array, "k e"]) -> Float[Array, "k k"]:
-        """This layer's part of Θ(x1, x2)."""
-        return jnp.matmul(features1, features2.T, precision="highest")
+        leaves = jax.tree.leaves(jax.vmap(vjp)(delta))
+        return Gradient(jnp.concatenate([leaf.reshape(len(delta), -1) for leaf in leaves], axis=1))
 
     def _attention(self, scaled: Float[Array, "*head s s"]) -> Float[Array, "*head s s"]:
         return jax.nn.softmax(scaled, axis=-1) if self.mechanism == "softmax" else scaled

@@ -30,23 +30,32 @@ lx = lazy("lineax")
 NetworkFunction = Callable[[PyTree, Array], Array]
 
 
-@traced("params")
-class JacobianContraction:
-    """See `jacobian_contraction`."""
+class InHalves:
+    """A symmetric pair function by its halves: `features` of an example, and `combine_all`, which takes batches."""
 
-    f: NetworkFunction
-    params: PyTree
     symmetric = True
 
     def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
         return self.combine(self.features(x1), self.features(x2))
 
+    def combine(self, features1: PyTree, features2: PyTree) -> Float[Array, "k k"]:
+        batches = jax.tree.map(lambda a: a.reshape(1, *a.shape), (features1, features2))
+        return self.combine_all(*batches)[0, 0]
+
+
+@traced("params")
+class JacobianContraction(InHalves):
+    """See `jacobian_contraction`."""
+
+    f: NetworkFunction
+    params: PyTree
+
     def features(self, x: Array) -> list[Float[Array, "k *shape"]]:
         check_output(self.f, self.params, x)
         return jax.tree.leaves(jax.jacrev(self.f)(self.params, x))
 
-    def combine(self, j1: list[Array], j2: list[Array]) -> Float[Array, "k k"]:
-        return sum(map(rows_product, j1, j2))
+    def combine_all(self, j1: list[Array], j2: list[Array]) -> Float[Array, "n1 n2 k k"]:
+        return sum(map(rows_product, j1, j2)).swapaxes(1, 2)
 
 
 @traced("params")
@@ -62,20 +71,16 @@ class NtkVectorProducts:
 
 
 @traced("params")
-class Layerwise:
+class Layerwise(InHalves):
     """See `layerwise`."""
 
     net: Layer
     params: PyTree
-    symmetric = True
 
     @property
     def large(self) -> bool:
         """Whether images are taken apart into patches, which are larger than all else."""
-        return any(isinstance(layer, Conv) for layer, _ in self._layers())
-
-    def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        return self.combine(self.features(x1), self.features(x2))
+        return any(isinstance(layer, Conv) for layer, _ in elementary(self.net, self.params))
 
     def features(self, x: Array) -> list[PyTree]:
         """For each layer that has parameters, in order, what its part of the kernel takes of one example."""
@@ -102,12 +107,8 @@ class Layerwise:
         chosen = ((i, *layers[i]) for i in trained)
         return [layer.ntk_features(p, inputs[i], deltas[i], *readouts.get(i, ())) for i, layer, p in chosen]
 
-    def combine(self, features1: list[PyTree], features2: list[PyTree]) -> Float[Array, "k k"]:
-        layers = zip(self._layers(), features1, features2, strict=True)
-        return sum(layer.ntk_combine(one, other) for (layer, _), one, other in layers)
-
-    def _layers(self) -> list[tuple[Layer, PyTree]]:
-        return [(layer, params) for layer, params in elementary(self.net, self.params) if jax.tree.leaves(params)]
+    def combine_all(self, features1: list[PyTree], features2: list[PyTree]) -> Float[Array, "n1 n2 k k"]:
+        return sum(one.product(other) for one, other in zip(features1, features2, strict=True)).swapaxes(1, 2)
 
 
 def _pooled(net: Layer, layers: list[Layer]) -> tuple[int, int] | tuple[None, None]:

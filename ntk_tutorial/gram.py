@@ -1,7 +1,8 @@
 """From a pair function (x1, x2) -> value to a matrix: the only place that knows about tiles, memory and devices.
 
 A pair function may come in two halves, `features(x)`, what depends on one example, and `combine(features1, features2)`;
-the features of all examples are then computed once, whatever the tiles. It may also say that it is `symmetric`,
+the features of all examples are then computed once, whatever the tiles. Where all pairs of two batches are products of
+matrices, `combine_all` makes them of the features of both. A pair function may also say that it is `symmetric`,
 pair(x2, x1) = pair(x1, x2)ᵀ: then only tiles of the upper triangle are computed; and that it is `large`, which is about
 arrays on the way to the features: a CPU, whose cache holds those of one example, then takes one after another.
 """
@@ -26,6 +27,8 @@ from ._pytree import as_pytree
 PairFunction = Callable[[Array, Array], Array]
 CACHED = 2**21  # bytes of the largest array on the way to a tile that a CPU keeps in its cache, layer after layer
 WIDEST = 256  # examples on a side of such a tile; more save nothing
+FEW = 4  # tiles on a side that may be written out one by one
+SHORT = 200  # equations in the program of such a tile, of which there are ten: compiling takes no longer than a second
 KEPT = 2**30  # bytes of features that are kept for all examples where no batch_size asks for less
 
 
@@ -76,13 +79,14 @@ def gram(
 
 @functools.partial(jax.jit, static_argnames=("batch_size", "symmetric"))
 def _gram(pair, x1, x2, batch_size, symmetric):
-    features, combine, side, value = _plan(pair, x1, x2, batch_size)
+    features, block, side, written_out, value = _plan(pair, x1, x2, batch_size)
     features1 = features(x1)
     features2 = features1 if symmetric else features(x2)
-    block = _over_all_pairs(combine)
     n1, n2 = len(x1), len(x2)
     if side is None or side >= max(n1, n2) or min(n1, n2) == 0:
         return block(features1, features2)
+    if symmetric and written_out and n1 <= FEW * side:
+        return _few_tiles(block, features1, n1)
     corners = itertools.product(range(0, n1, side), range(0, n2, side))
     corners = jnp.asarray([(i, j) for i, j in corners if i <= j or not symmetric], jnp.int32)
 
@@ -95,8 +99,19 @@ def _gram(pair, x1, x2, batch_size, symmetric):
     return jax.lax.fori_loop(0, len(corners), add_tile, jnp.zeros((n1, n2, *value.shape), value.dtype))
 
 
+def _few_tiles(block, features: PyTree, num_examples: int):
+    """`FEW` tiles on a side and no loop, for a symmetric pair: XLA then copies no features, and the result but once."""
+    side = math.ceil(num_examples / FEW)
+    parts = [jax.tree.map(lambda a, i=i: a[i : i + side], features) for i in range(0, num_examples, side)]
+    numbers = range(len(parts))
+    tiles = {(i, j): block(parts[i], parts[j]) for i in numbers for j in numbers[i:]}
+    rows = [[tiles[i, j] if i <= j else _transpose(tiles[j, i]) for j in numbers] for i in numbers]
+    return jnp.concatenate([jnp.concatenate(row, axis=1) for row in rows])
+
+
 def _plan(pair, x1, x2, batch_size: int | None):
-    """features of a batch, combine, the side of tiles (None: no tiles), and the shape of a value.
+    """features of a batch, values from those of two batches, the side of tiles (None: no tiles), whether a few tiles
+    make a program short enough to do without a loop, and the shape of a value.
 
     On CPUs, tiles that stay in the cache, if nothing is then computed twice. Where features are not known, or too
     many to keep them all, nothing is a feature and pair combines.
@@ -105,6 +120,8 @@ def _plan(pair, x1, x2, batch_size: int | None):
         on_cpu = jax.default_backend() == "cpu"
         # jit, for its cache: asking for a shape and computing then trace a function only once.
         features, combine = jax.jit(pair.features, inline=True), jax.jit(pair.combine, inline=True)
+        products = hasattr(pair, "combine_all")
+        block = jax.jit(pair.combine_all, inline=True) if products else _over_all_pairs(combine)
         one_by_one = on_cpu and getattr(pair, "large", False)
         features = functools.partial(jax.lax.map, features) if one_by_one else jax.vmap(features)
         all1, all2 = jax.eval_shape(features, x1), jax.eval_shape(features, x2)
@@ -115,9 +132,10 @@ def _plan(pair, x1, x2, batch_size: int | None):
         for side in (cached, batch_size):
             limit = KEPT if side is None else max(16 * others, KEPT // 16)
             if sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((all1, all2))) <= limit:
-                return features, combine, side, value
+                written_out = in_cache and products and len(steps.eqns) <= SHORT
+                return features, block, side, written_out, value
     whole = jax.jit(lambda x1, x2: pair(x1, x2), inline=True)
-    return lambda x: x, whole, batch_size, jax.eval_shape(whole, _one(x1), _one(x2))
+    return lambda x: x, _over_all_pairs(whole), batch_size, False, jax.eval_shape(whole, _one(x1), _one(x2))
 
 
 def _side_in_cache(steps: ClosedJaxpr, num_examples: int) -> int:

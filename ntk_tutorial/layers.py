@@ -7,6 +7,7 @@ with respect to them. `apply` takes one example; batches go through `jax.vmap`.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
@@ -27,8 +28,9 @@ class Layer(Protocol):
     """What every layer offers.
 
     More methods are there where they are of use. `needs(after)` tells which entries of the covariances a layer
-    reads, given which ones the layers after it read; without it these are the same. `ntk_features` and `ntk_combine`
-    are what the parameters of a layer add to the kernel of a finite network; every layer with parameters has them.
+    reads, given which ones the layers after it read; without it these are the same. `ntk_features`, which every layer
+    with parameters has, is what these add to the kernel of a finite network: of each example something whose `product`,
+    taken of two batches of examples, has shape (n1, k, n2, k).
     """
 
     def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
@@ -65,46 +67,58 @@ class Stateless:
 _einsum = functools.partial(jnp.einsum, precision="highest")
 
 
-def rows_product(a: Float[Array, "m *shape"], b: Float[Array, "n *shape"]) -> Float[Array, "m n"]:
-    """a bᵀ, axes but the first contracted. Of a single row each as vectors: over all pairs, XLA then copies neither."""
-    if len(a) == len(b) == 1:
-        return _einsum("p,p->", a.reshape(-1), b.reshape(-1))[None, None]
-    return _einsum("ap,bp->ab", a.reshape(len(a), -1), b.reshape(len(b), -1))
+def rows_product(a: Float[Array, "n1 k *shape"], b: Float[Array, "n2 k *shape"]) -> Float[Array, "n1 k n2 k"]:
+    """Inner products over all axes but the first two, as one product of matrices, which XLA forms without a copy."""
+    rows1, rows2 = (x.reshape(math.prod(x.shape[:2]), math.prod(x.shape[2:])) for x in (a, b))
+    return _einsum("ap,bp->ab", rows1, rows2).reshape(*a.shape[:2], *b.shape[:2])
+
+
+def _sum_of_products(h: Float[Array, "s c"], delta: Float[Array, "k s o"]) -> Float[Array, "k c o"]:
+    """Σ_s h_s δ_sᵀ, the smaller matrix on the left, as XLA forms aᵀ b by way of a copy of aᵀ."""
+    if h.shape[1] < len(delta) * delta.shape[2]:
+        return jnp.tensordot(h, delta, (0, 1), precision="highest").swapaxes(0, 1)
+    return jnp.tensordot(delta, h, (1, 0), precision="highest").swapaxes(1, 2)
 
 
 class Gradient(NamedTuple):
     """∂f/∂W, followed by ∂f/∂b: a pair takes k² fan_in num_outputs operations."""
 
-    gradient: Float[Array, "k fan_in num_outputs"]
+    gradient: Float[Array, "*n k *entry"]
 
-    def product(self, other: Gradient) -> Float[Array, "k k"]:
+    def product(self, other: Gradient) -> Float[Array, "n1 k n2 k"]:
         return rows_product(self.gradient, other.gradient)
 
 
 class Factors(NamedTuple):
-    """h, followed by what b is multiplied with, and δ: a pair takes S² (fan_in + k² num_outputs) at S positions.
+    """h, what b is multiplied with, and δ: a pair takes S² (fan_in + k² num_outputs) at S positions.
 
     As ∂f/∂W = Σ_s h_s δ_sᵀ over positions s, where h_s is a patch, the sum over all entries of ∂f(x1) ∂f(x2)ᵀ is
     Σ_{s,t} (h_s·h_t)(δ_s·δ_t).
     """
 
-    h: Float[Array, "position fan_in"]
-    delta: Float[Array, "k position num_outputs"]
+    h: Float[Array, "*n position fan_in"]
+    constant: Float[Array, "*n"]
+    delta: Float[Array, "*n k position num_outputs"]
 
-    def product(self, other: Factors) -> Float[Array, "k k"]:
-        deltas = _einsum("aso,bto->asbt", self.delta, other.delta)
-        return _einsum("st,asbt->ab", _einsum("sc,tc->st", self.h, other.h), deltas)
+    def product(self, other: Factors) -> Float[Array, "n1 k n2 k"]:
+        inputs = rows_product(self.h, other.h) + jnp.outer(self.constant, other.constant)[:, None, :, None]
+        if self.h.shape[1] == 1:
+            return inputs * rows_product(self.delta[:, :, 0], other.delta[:, :, 0])
+        flat = (x.reshape(len(x), -1, x.shape[-1]) for x in (self.delta, other.delta))
+        shapes = (x.shape[:-1] for x in (self.delta, other.delta))
+        deltas = rows_product(*flat).reshape(*itertools.chain(*shapes))
+        return _einsum("isjt,iasjbt->iajb", inputs, deltas)
 
 
 class SharedGradient(NamedTuple):
     """One gradient for all outputs, up to a factor for each column of W: a pair takes (fan_in + k²) num_outputs."""
 
-    gradient: Float[Array, "fan_in num_outputs"]
-    readout: Float[Array, "k num_outputs"]
+    gradient: Float[Array, "*n fan_in num_outputs"]
+    readout: Float[Array, "*n k num_outputs"]
 
-    def product(self, other: SharedGradient) -> Float[Array, "k k"]:
-        shared = _einsum("co,co->o", self.gradient, other.gradient)
-        return _einsum("ao,bo->ab", self.readout * shared[None], other.readout)
+    def product(self, other: SharedGradient) -> Float[Array, "n1 k n2 k"]:
+        shared = _einsum("ico,jco->ijo", self.gradient, other.gradient)
+        return _einsum("iajo,jbo->iajb", self.readout[:, :, None] * shared[:, None], other.readout)
 
 
 class Affine:
@@ -177,20 +191,16 @@ class Affine:
         by_gradient = k**2 * fan_in * num_outputs
         w_scale, b_scale = self.scales(fan_in)
         if num_positions**2 * (fan_in + k**2 * (num_outputs + 1)) <= by_gradient:
-            constant = [] if self.b_std is None else [jnp.full((num_positions, 1), b_scale, delta.dtype)]
-            return Factors(jnp.concatenate([*(w_scale * slab for slab in slabs), *constant], axis=1), delta)
+            h = w_scale * jnp.concatenate(slabs, axis=1)
+            return Factors(h, jnp.asarray(0.0 if self.b_std is None else b_scale, delta.dtype), delta)
         shared = readout is not None and (fan_in + k**2) * num_outputs < by_gradient
         if shared:  # d as the mean of δ / r over outputs, weighted by r²
             weight = jnp.sum(readout**2, axis=0, keepdims=True)
             delta = _einsum("ao,aso->so", readout / jnp.where(weight > 0, weight, 1.0), delta)[None]
-        gradient = [w_scale * _einsum("sc,aso->aco", slab, delta) for slab in slabs]
+        gradient = [w_scale * _sum_of_products(slab, delta) for slab in slabs]
         constant = [] if self.b_std is None else [b_scale * jnp.sum(delta, axis=1, keepdims=True)]
         gradient = jnp.concatenate([*gradient, *constant], axis=1)
         return SharedGradient(gradient[0], readout) if shared else Gradient(gradient)
-
-    def ntk_combine(self, features1, features2) -> Float[Array, "k k"]:
-        """The layer's part of Θ(x1, x2), over all entries of W and b."""
-        return features1.product(features2)
 
     def _stds(self, fan_in: int) -> tuple[float, float]:
         return self.w_std / math.sqrt(fan_in), self.b_std or 0.0

@@ -145,7 +145,7 @@ def default_tiles(monkeypatch):
     return of
 
 
-@pytest.mark.parametrize(("n", "side"), [(300, 160), (256, None), (90, None)])
+@pytest.mark.parametrize(("n", "side"), [(300, 160), (303, 160), (256, None), (90, None)])
 def test_default_tiles(n, side, default_tiles):
     """More examples than one tile of the default size, as many, and fewer."""
     net, params, _ = case("depth 2, bias")
@@ -156,6 +156,14 @@ def test_default_tiles(n, side, default_tiles):
         np.testing.assert_allclose(theta, ntk.gram(pair, x, batch_size=1000), rtol=1e-11, atol=1e-12)
         transposed = theta.T if theta.ndim == 2 else theta.transpose(1, 0, 3, 2)
         np.testing.assert_allclose(theta, transposed, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(("depth", "n", "loop"), [(2, 300, False), (2, 1100, True), (40, 300, True), (2, 90, False)])
+def test_few_tiles_of_matrix_products_take_no_loop(depth, n, loop):
+    """More than 4 of 256 examples on a side do, and tiles whose program is long."""
+    net = ntk.mlp(4, depth, 2, ntk.relu)
+    pair = ntk.layerwise(net, net.init(jax.random.key(0), (3,))[0])
+    assert ("scan" in str(jax.make_jaxpr(lambda x: ntk.gram(pair, x))(examples((3,), n)))) == loop
 
 
 def test_tiles_of_images_are_smaller(default_tiles):
