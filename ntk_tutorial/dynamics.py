@@ -9,6 +9,7 @@ t = learning_rate · step.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from .networks import infinite_nngp, infinite_ntk
 from .spectra import Eigenmodes, eigenmodes
 
 diffrax = lazy("diffrax")
+MANY = 512  # modes, of which covariances take a block after the other
 Times = Real[ArrayLike, "*times"]
 Rates = Float[Array, " mode"]
 
@@ -239,7 +241,7 @@ def predict_ensemble(
     For the training points pass the training kernels in the places of the test kernels. With ntk_* = nngp_*, only the
     readout is trained, and t = ∞ is Gaussian process regression.
 
-    Cost: one eigendecomposition, O(n³); and O(m n (m + n)) for each time. Many times cost as much as a few tens, from
+    Cost: one eigendecomposition, O(n³); and O(m n (m + n)) for each time. Many times cost as much as about ten, from
     which the others follow, but not under `jit`.
 
     Raises:
@@ -259,34 +261,56 @@ def predict_ensemble(
     modes = eigenmodes(ntk_train)
     _check_stable(dynamics, modes, ridge, n)
     responses = _responses(*_law(dynamics), modes.eigenvalues, n, ts, ridge).reshape(-1, n)
-    to_test, across, within, y = _in_modes(
-        modes.eigenvectors, ntk_test_train, nngp_test_train, nngp_train, y_train.reshape(n, -1)
-    )
-    mean = _product(to_test, jnp.einsum("tm,mk->tmk", responses, y))
-    # How much each mode of G K Gᵀ, and K**, add to the covariance; K* Gᵀ lies between, by Cauchy and Schwarz.
-    sizes = jnp.linalg.norm(to_test, axis=0) * jnp.sqrt(jnp.maximum(jnp.diag(within), 0.0))
-    chosen, weights = _interpolation(responses * sizes[None], jnp.sqrt(jnp.trace(nngp_test)))
-    covariance = _covariances(responses[chosen], weights, to_test, within, across, nngp_test)
+    u, y = modes.eigenvectors, y_train.reshape(n, -1)
+    to_test, across, turned = _product(ntk_test_train, u), _product(nngp_test_train, u), _product(nngp_train, u)
+    mean = _product(to_test, jnp.einsum("tm,mk->tmk", responses, _product(u.T, y)))
+    covariance = _covariances(responses, u, to_test, across, turned, nngp_test)
     shape = np.shape(ts)
     return EnsemblePrediction(mean.reshape(*shape, m, *y_train.shape[1:]), covariance.reshape(*shape, m, m))
 
 
-@jax.jit
-def _in_modes(u, ntk_test_train, nngp_test_train, nngp_train, y):
-    """In the basis of the modes, G = T diag(response) with T = Θ(X*, X) U; the rest is the same at all times."""
-    within = _product(_product(u.T, nngp_train), u)
-    return _product(ntk_test_train, u), _product(nngp_test_train, u), within, _product(u.T, y)
+def _covariances(responses, u, to_test, across, turned, nngp_test) -> Float[Array, "times m m"]:
+    """K** + G K Gᵀ − G K*ᵀ − K* Gᵀ, with G = T diag(response) in the basis of the modes, T = Θ(X*, X) U.
+
+    A block of modes after the other, fastest first, each with itself and all that are slower: the slower the modes are,
+    the fewer times tell all others.
+    """
+    # How much each mode of G K Gᵀ, and K**, add to the covariance; K* Gᵀ lies between, by Cauchy and Schwarz.
+    variances = jnp.sum(u * turned, axis=0)
+    functions = responses * (jnp.linalg.norm(to_test, axis=0) * jnp.sqrt(jnp.maximum(variances, 0.0)))[None]
+    constant = jnp.sqrt(jnp.trace(nngp_test))
+    n = len(u)
+    edges = (0, n // 32, n // 8, n // 2, n) if n >= MANY else (0, n)
+    few, weights, all_times = [nngp_test[None]], [jnp.ones((len(responses), 1), responses.dtype)], []
+    for start, stop in itertools.pairwise(edges):
+        chosen, weight = _interpolation(functions[:, start:], constant)
+        own = slice(start, stop)
+        part = _part(responses[chosen, start:], u[:, start:], to_test[:, start:], across[:, own], turned[:, own])
+        if weight is None:
+            all_times.append(part)
+        else:
+            few, weights = [*few, part], [*weights, weight]
+    return _sum(few, weights, all_times)
 
 
 @jax.jit
-def _covariances(responses, weights, to_test, within, across, nngp_test):
+def _sum(few: list[Array], weights: list[Array], all_times: list[Array]) -> Array:
+    """Σ weights · few, in one product, and what is there at all times."""
+    return sum(all_times, jnp.tensordot(jnp.concatenate(weights, 1), jnp.concatenate(few), 1, precision="highest"))
+
+
+@jax.jit
+def _part(responses, u, to_test, across, turned) -> Float[Array, "times m m"]:
+    """What the first modes add to the covariances with themselves, with all others, and with K*."""
+    within = _product(u.T, turned)
+    within = within.at[: within.shape[1]].divide(2)  # each pair of these is met twice
+
     def at_one_time(response):
         g = to_test * response[None]
-        half = _product(_product(g, within) / 2 - across, g.T)
-        return nngp_test + half + half.T
+        half = _product(_product(g, within) - across, g[:, : within.shape[1]].T)
+        return half + half.T
 
-    covariances = jax.lax.map(at_one_time, responses)
-    return covariances if weights is None else jnp.tensordot(weights, covariances, 1, precision="highest")
+    return jax.lax.map(at_one_time, responses)
 
 
 def _interpolation(functions: Float[Array, "times p"], constant: Float[Array, ""]) -> tuple[Array, Array | None]:

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 from cases import case, draw, examples, outputs, relative_error
 
 import ntk_tutorial as ntk
-from ntk_tutorial.dynamics import _interpolation
+from ntk_tutorial.dynamics import MANY, _interpolation
 
 DYNAMICS = {
     "flow": ntk.gradient_flow(),
@@ -287,6 +288,28 @@ def test_covariances_at_many_times_come_from_a_few(dynamics, ridge, dtype=jnp.fl
 @all_dynamics
 def test_covariances_at_many_times_in_float32(dynamics, float32):
     test_covariances_at_many_times_come_from_a_few(dynamics, 0.1, jnp.float32, 1e-5)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_covariances_with_many_modes(compiled):
+    """In blocks of modes; against the formula with exponentials of matrices, for a spectrum over many decades."""
+    rng = np.random.default_rng(0)
+    n, m = MANY + 9, 7
+    a, b = (rng.standard_normal((n + m, 2 * n)) * np.geomspace(1, 1e-3, 2 * n) for _ in range(2))
+    theta, nngp = a @ a.T, b @ b.T
+    kernels = {"ntk_test_train": theta[n:, :n], "nngp_test_train": nngp[n:, :n], "nngp_test": nngp[n:, n:]}
+    ts = np.geomspace(1e-2, 1e5, 60)
+
+    def predict():
+        given = {name: jnp.asarray(kernel) for name, kernel in kernels.items()}
+        return ntk.predict_ensemble(jnp.asarray(theta[:n, :n]), jnp.asarray(nngp[:n, :n]), jnp.ones(n), ts, **given)
+
+    got = (jax.jit(predict) if compiled else predict)().covariance
+    for i in (0, 31, 59):
+        left = scipy.linalg.expm(-ts[i] / n * theta[:n, :n])
+        g = np.linalg.solve(theta[:n, :n], (np.eye(n) - left) @ theta[:n, n:]).T
+        half = g @ nngp[:n, :n] @ g.T / 2 - g @ nngp[:n, n:]
+        np.testing.assert_allclose(got[i], nngp[n:, n:] + half + half.T, rtol=0, atol=1e-9 * np.abs(nngp[n:, n:]).max())
 
 
 @pytest.mark.parametrize(("dtype", "few"), [(jnp.float32, 50), (jnp.float64, 110)])
