@@ -27,9 +27,9 @@ ReLU.""",
 No part of the work is a matrix product, whose rate the limit supposes: entries are taken one by one, as without
 convolutions, and added up over windows as shifted copies. A layer takes 17 to 38 ns an entry.""",
     "finite_cnn": """\
-With 10 outputs, seven tenths go into the forward pass, the 10 backward passes and the gradients of each example, the
-rest into products of gradients, of which XLA first turns a copy around. Backward, a convolution adds up the patches of
-its input again: 6 MB a layer for 10 outputs, more than a core's cache.""",
+With 10 outputs, eight tenths go into the forward pass, the 10 backward passes and the gradients of each example, of
+which matrix products are a bit more than half. The rest moves memory: patches, masks, sums of patches on the way back,
+and 47 MB of gradients that are written once and read once.""",
     "mean": """\
 Nearly all of it is the eigendecomposition. LAPACK spends half of the reduction to tridiagonal form in products of a
 matrix with single vectors, which wait for memory.""",

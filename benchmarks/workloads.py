@@ -165,14 +165,14 @@ def _finite_fc_work(n, dim, width, depth, outputs) -> Work:
 
 
 def _finite_cnn_work(n, side, channels, width, depth, outputs) -> Work:
-    """Forward, backward, and the gradient of each convolution, contracted.
+    """Forward, backward down to the first layer, and the gradient of each convolution, contracted.
 
     Under global pooling δ of the last convolution is mask × readout: its gradient is formed once for all outputs.
     """
     positions, fan_ins = side**2, [9 * channels, *[9 * width] * (depth - 1)]
     weights = [fan_in * width for fan_in in fan_ins]
     forward = 2 * n * positions * sum(weights)
-    backward = 2 * n * positions * (sum(weights[1:]) * outputs - (outputs - 1) * weights[-1] * (depth > 1))
+    backward = 2 * n * positions * sum(weights[1:]) * outputs
     gradients = 2 * n * positions * (sum(weights[:-1]) * outputs + weights[-1])
     contraction = (n * outputs) ** 2 * (sum(weights[:-1]) + width) + n**2 * weights[-1]
     flops = forward + backward + gradients + contraction
