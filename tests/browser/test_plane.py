@@ -22,12 +22,6 @@ ALONG = {"α": SCALES / np.sqrt(WIDTHS)[:, None], "√m α": SCALES}
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with pages.browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def path(tmp_path_factory):
     lines = {"α = 1": 1.0, "√m α = 1": 1 / np.sqrt(WIDTHS)}
     picture = ntk.interactive.explorer(TABLES, {"m": WIDTHS}, ALONG, lines=lines, start=(1, 1), alt="A plane.")

@@ -32,12 +32,6 @@ REFUSE = """for (const name of %s) {
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with pages.browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def address():
     """The site below a path."""
     assert (pages.SITE / "index.html").exists(), "There is no built site to look at: run `make book` first"

@@ -58,12 +58,6 @@ def address(site):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with pages.browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def open_page(browser, address):
     """Open a page of the site, its formulas set, in a context of its own; it remembers what went wrong in it."""
 

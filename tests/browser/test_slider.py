@@ -15,12 +15,6 @@ FRAME, PANELS = ".ntk-frame:visible", ".ntk-frame:visible .ntk-panels > svg"
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with pages.browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def path(tmp_path_factory):
     """A file with two pictures, as a notebook's outputs are: one control, and two."""
 

@@ -32,12 +32,6 @@ MISFIT = """least => [...document.querySelectorAll('.slides > section')].flatMap
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with pages.browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def address():
     assert (pages.SITE / slides.deck(FIRST)).exists(), "There are no slides to look at: run `make slides` first"
     with pages.served() as address:
