@@ -18,7 +18,7 @@ def _all_finite(leaves):
     return {name: jnp.all(jnp.stack([jnp.all(jnp.isfinite(a)) for a in arrays])) for name, arrays in leaves.items()}
 
 
-def _at_hand(array) -> bool:
+def at_hand(array) -> bool:
     """Whether NumPy can look at its numbers where they are; it does so at once, JAX compiles for each new shape."""
     on_cpu = isinstance(array, jax.Array) and all(device.platform == "cpu" for device in array.devices())
     return array.is_fully_addressable if on_cpu else not isinstance(array, jax.Array)
@@ -36,7 +36,7 @@ def check_finite(**trees) -> None:
         return [leaf for leaf in jax.tree.leaves(tree) if not isinstance(leaf, jax.core.Tracer)]
 
     concrete = {name: concrete_leaves(tree) for name, tree in trees.items()} if is_concrete() else {}
-    if all(map(_at_hand, jax.tree.leaves(concrete))):
+    if all(map(at_hand, jax.tree.leaves(concrete))):
         finite = {name: all(map(_is_finite, leaves)) for name, leaves in concrete.items()}
     else:
         finite = _all_finite({name: leaves for name, leaves in concrete.items() if leaves})

@@ -18,8 +18,8 @@ from .gram import gram
 class Eigenmodes(NamedTuple):
     """Eigenvalues in descending order, eigenvectors in the matching columns."""
 
-    eigenvalues: Float[Array, " n"]
-    eigenvectors: Float[Array, "n n"]
+    eigenvalues: Float[Array, " modes"]
+    eigenvectors: Float[Array, "n modes"]
 
 
 def eigenmodes(kernel: Float[Array, "n n"]) -> Eigenmodes:

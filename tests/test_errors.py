@@ -317,7 +317,7 @@ def test_refused(call, kind, message):
 @pytest.mark.parametrize("at_hand", [True, False])
 def test_finite_is_told_on_any_device(at_hand, monkeypatch):
     """Also of numbers whose sum is not finite."""
-    monkeypatch.setattr(_checks, "_at_hand", lambda array: at_hand)
+    monkeypatch.setattr(_checks, "at_hand", lambda array: at_hand)
     good = {"a": jnp.full(3, 1e308), "b": np.arange(2), "c": 1.0, "d": jnp.ones(2, jnp.bfloat16)}
     _checks.check_finite(good=good, nothing=())
     for bad in (jnp.asarray([1.0, math.nan, math.inf]), np.asarray([1.0, math.inf, -math.inf])):
