@@ -31,6 +31,7 @@ from .networks import infinite_nngp, infinite_ntk
 from .spectra import Eigenmodes, eigenmodes
 
 diffrax = lazy("diffrax")
+threadpoolctl = lazy("threadpoolctl")
 MANY = 512  # modes, of which covariances take a block after the other
 Times = Real[ArrayLike, "*times"]
 Rates = Float[Array, " mode"]
@@ -179,7 +180,13 @@ def _flow_modes(dynamics, ntk_train, y_train, f_train0, ts, ridge) -> Eigenmodes
     residual0 = np.asarray(y_train - f_train0).reshape(len(kernel), -1)
     if not (times.size and np.all(np.isfinite(times)) and pays(*residual0.shape) and at_hand(kernel)):
         return None
-    return flow_modes(kernel, residual0, float(np.max(times)) / len(y_train), float(ridge))
+    with _one_thread():
+        return flow_modes(kernel, residual0, float(np.max(times)) / len(y_train), float(ridge))
+
+
+def _one_thread():
+    """For NumPy: more threads of its BLAS gain nothing between XLA's, and wait by spinning, at up to twice the cost."""
+    return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 @functools.partial(jax.jit, static_argnames="law")
@@ -299,9 +306,10 @@ def _covariances(responses, u, to_test, across, turned, nngp_test) -> Float[Arra
     constant = jnp.sqrt(jnp.trace(nngp_test))
     n = len(u)
     edges = (0, n // 32, n // 8, n // 2, n) if n >= MANY else (0, n)
+    with _one_thread():
+        interpolations = [_interpolation(functions[:, start:], constant) for start in edges[:-1]]
     few, weights, all_times = [nngp_test[None]], [jnp.ones((len(responses), 1), responses.dtype)], []
-    for start, stop in itertools.pairwise(edges):
-        chosen, weight = _interpolation(functions[:, start:], constant)
+    for (start, stop), (chosen, weight) in zip(itertools.pairwise(edges), interpolations, strict=True):
         own = slice(start, stop)
         part = _part(responses[chosen, start:], u[:, start:], to_test[:, start:], across[:, own], turned[:, own])
         if weight is None:
