@@ -81,9 +81,9 @@ def _sum_of_products(h: Float[Array, "s c"], delta: Float[Array, "k s o"]) -> Fl
 
 
 class Gradient(NamedTuple):
-    """∂f/∂W, followed by ∂f/∂b: a pair takes k² fan_in num_outputs operations."""
+    """∂f/∂W, followed by ∂f/∂b: a pair takes k² fan_in num_outputs operations. Batches have an axis more, the first."""
 
-    gradient: Float[Array, "*n k *entry"]
+    gradient: Float[Array, "k *entry"]
 
     def product(self, other: Gradient) -> Float[Array, "n1 k n2 k"]:
         return rows_product(self.gradient, other.gradient)
