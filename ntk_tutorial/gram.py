@@ -87,16 +87,24 @@ def _gram(pair, x1, x2, batch_size, symmetric):
         return block(features1, features2)
     if symmetric and written_out and n1 <= FEW * side:
         return _few_tiles(block, features1, n1)
-    corners = itertools.product(range(0, n1, side), range(0, n2, side))
-    corners = jnp.asarray([(i, j) for i, j in corners if i <= j or not symmetric], jnp.int32)
+    corners = [(i, j) for i in range(0, n1, side) for j in range(0, n2, side) if i <= j or not symmetric]
+    shape = (min(side, n1), min(side, n2), *value.shape)
 
-    def add_tile(t, matrix):
-        i, j = corners[t]
-        tile = block(_rows(features1, i, min(side, n1)), _rows(features2, j, min(side, n2)))
-        matrix = _put(matrix, tile, i, j)
-        return _put(matrix, _transpose(tile), j, i) if symmetric else matrix
+    def tile(i, j, _):
+        return block(_rows(features1, i, shape[0]), _rows(features2, j, shape[1])), i, j
 
-    return jax.lax.fori_loop(0, len(corners), add_tile, jnp.zeros((n1, n2, *value.shape), value.dtype))
+    def mirror_image(i, j, matrix):
+        return _transpose(jax.lax.dynamic_slice(matrix, _corner(i, j, matrix), shape)), j, i
+
+    matrix = _put_all(tile, corners, jnp.zeros((n1, n2, *value.shape), value.dtype))
+    # Where a tile is written twice in one go, XLA computes it twice, the second time against the order of its inputs.
+    return _put_all(mirror_image, [(i, j) for i, j in corners if i < j], matrix) if symmetric else matrix
+
+
+def _put_all(tile, corners: list[tuple[int, int]], matrix):
+    """The matrix with all tiles in their places, where tile(i, j, matrix) is one, and its own place."""
+    starts = jnp.asarray(corners, jnp.int32).reshape(-1, 2)
+    return jax.lax.fori_loop(0, len(corners), lambda t, matrix: _put(matrix, *tile(*starts[t], matrix)), matrix)
 
 
 def _few_tiles(block, features: PyTree, num_examples: int):
@@ -157,13 +165,17 @@ def _over_all_pairs(combine):
 
 
 def _rows(features: PyTree, start, size: int) -> PyTree:
-    """`size` rows. A start too near to the end is moved back, here as in `_put`: last tiles overlap those before."""
+    """`size` rows. A start too near to the end is moved back, as by `_put`: last tiles overlap those before."""
     return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, start, size), features)
 
 
 def _put(matrix, tile, i, j):
+    return jax.lax.dynamic_update_slice(matrix, tile, _corner(i, j, matrix))
+
+
+def _corner(i, j, matrix):
     zero = jnp.zeros_like(i)
-    return jax.lax.dynamic_update_slice(matrix, tile, (i, j, *itertools.repeat(zero, tile.ndim - 2)))
+    return i, j, *itertools.repeat(zero, matrix.ndim - 2)
 
 
 def _transpose(tile):
