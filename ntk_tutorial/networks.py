@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ._pytree import traced
 from .activations import Activation
 from .convolutions import Conv, GlobalAvgPool, GlobalPool, LocalPool, Padding
-from .kernel_state import OUTPUT, KernelState, Needs, Shape, input_state
+from .kernel_state import OUTPUT, Input, KernelState, Needs, Shape, as_input, input_state
 from .layers import Dense, Elementwise, Flatten, Identity, Layer, Parameterization, Params, needs_before, propagate
 
 Visit = Callable[[Layer, Params, Array], Array]
@@ -134,10 +134,10 @@ def _repeats(steps: list[Step]) -> Iterator[tuple[list[Step], int]]:
     """`steps` in order, as blocks and how many times each follows on itself."""
     while steps:
         period = times = 1
-        for candidate in range(1, len(steps) // 3 + 1):  # twice is not worth a loop
+        for candidate in range(1, len(steps) // 2 + 1):
             blocks = [steps[i : i + candidate] for i in range(0, len(steps), candidate)]
             same = sum(1 for _ in itertools.takewhile(lambda block: block == blocks[0], blocks))  # noqa: B023
-            if same > 2 and same * candidate > times * period:
+            if same > 1 and same * candidate > times * period:
                 period, times = candidate, same
         yield steps[:period], times
         steps = steps[period * times :]
@@ -152,7 +152,7 @@ def _through_all(block: list[Step], state: KernelState, times: int) -> KernelSta
     fields = KernelState._fields[:4]
     for rest in reversed(range(times)):
         before, state = state, through(state)
-        if rest > 1 and _alike(block, before, state):
+        if rest > 0 and _alike(block, before, state):
 
             def step(arrays, _, state=state):
                 return through(state._replace(**dict(zip(fields, arrays, strict=True))))[:4], None
@@ -298,21 +298,26 @@ class InfiniteKernel:
     which: Literal["ntk", "nngp"]
     symmetric = True
 
-    def features(self, x: Array) -> Array:
-        return x
+    def features(self, x: Float[Array, "*position channel"]) -> Input:
+        """The example, flattened where that comes first: else a product would be made of its entries one by one."""
+        return as_input(x.reshape(-1) if _flattens_first(self.net) else x)
 
-    def combine(self, x1: Array, x2: Array) -> Float[Array, ""]:
-        return self(x1, x2)
-
-    def __call__(self, x1: Array, x2: Array) -> Float[Array, ""]:
-        state = propagate(self.net, input_state(x1, x2, needs_before(self.net, OUTPUT)), OUTPUT)
+    def combine(self, input1: Input, input2: Input) -> Float[Array, ""]:
+        state = propagate(self.net, input_state(input1, input2, needs_before(self.net, OUTPUT)), OUTPUT)
         value = state.ntk if self.which == "ntk" else state.q12
         if value.shape != ():
             raise ValueError(
-                f"the network leaves a kernel of shape {value.shape} for examples of shape {x1.shape}: "
+                f"the network leaves a kernel of shape {value.shape} for examples of shape {input1.x.shape}: "
                 f"add Flatten() or GlobalAvgPool() before the readout, so that one number a pair remains"
             )
         return value
+
+    def __call__(self, x1: Array, x2: Array) -> Float[Array, ""]:
+        return self.combine(self.features(x1), self.features(x2))
+
+
+def _flattens_first(layer: Layer) -> bool:
+    return isinstance(layer, Flatten) or (isinstance(layer, Serial) and _flattens_first(layer.layers[0]))
 
 
 def infinite_ntk(net: Layer) -> InfiniteKernel:

@@ -7,6 +7,7 @@ import pytest
 from cases import NETWORKS, all_networks, case, draw, examples, outputs, relative_error
 
 import ntk_tutorial as ntk
+from ntk_tutorial.kernel_state import as_input
 
 # Networks whose layers mix positions: few channels, since a network in float64 costs their square times the window.
 WITH_POSITIONS = [name for name in NETWORKS if name.startswith(("conv", "local", "residual conv", "attention"))]
@@ -150,13 +151,86 @@ def test_relu_network_of_depth_1_by_hand():
     np.testing.assert_allclose(ntk.gram(ntk.infinite_ntk(net), x), nngp + 2 * (x @ x.T) * k0 / 3, rtol=1e-7)
 
 
+def _hard_examples(num: int, dim: int) -> np.ndarray:
+    """Normal, binary and constant ones: sums of squares whose rounding is random, absent, and all in one direction."""
+    rng = np.random.default_rng(0)
+    binary = (rng.random((num, dim)) < 0.2).astype(float)
+    constant = np.linspace(0.1, 1.0, num)[:, None] * np.ones(dim)
+    return np.concatenate([rng.standard_normal((num, dim)), binary, constant])
+
+
+@pytest.mark.parametrize("dim", [100, 784])
 @pytest.mark.parametrize("activation", [ntk.relu, ntk.abs, ntk.leaky_relu(0.1), ntk.erf, ntk.gelu], ids=str)
-def test_deep_kernels_in_float32_keep_their_diagonal(activation, float32):
+def test_deep_kernels_in_float32_keep_their_diagonal(activation, dim, float32):
     """Where √det of a singular covariance, or arccos near 1, would cost half of the digits."""
     kernel = ntk.infinite_ntk(ntk.mlp(8, 10, 1, activation, w_std=1.4, b_std=0.1))
-    x = np.random.default_rng(0).standard_normal((6, 100))
+    x = _hard_examples(150, dim)
     low = jnp.diag(ntk.gram(kernel, jnp.asarray(x, jnp.float32)))
     with jax.enable_x64(True):
-        exact = np.diag(ntk.gram(kernel, jnp.asarray(x, jnp.float64)))
+        exact = ntk.diagonal(kernel, jnp.asarray(x, jnp.float32).astype(jnp.float64))
     assert low.dtype == jnp.float32
     np.testing.assert_allclose(low, exact, rtol=1e-5)
+
+
+def test_an_example_met_again_in_another_batch_has_the_kernel_of_the_diagonal(float32):
+    kernel = ntk.infinite_ntk(ntk.mlp(8, 5, 1, ntk.relu, w_std=1.4, b_std=0.1))
+    x = jnp.asarray(_hard_examples(150, 784), jnp.float32)
+    x = x.at[7, 3].set(0.0)
+    again = x[5:130].at[2, 3].set(-0.0)
+    own = ntk.diagonal(kernel, x)[5:130]
+    np.testing.assert_allclose(jnp.diagonal(ntk.gram(kernel, x, again)[5:130]), own, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(kernel)(x[0], x[0]), ntk.diagonal(kernel, x)[0], rtol=1e-5)
+
+
+def test_sequences_of_many_channels_keep_their_diagonal(float32):
+    """Where the covariance of channels is a matrix product too, with pooling or without."""
+    x = _hard_examples(20, 300).reshape(60, 2, 150)
+    for pooling in (True, False):
+        net = ntk.cnn(1, 4, 1, ntk.relu, filter_shape=(2,), pooling=pooling, w_std=1.4, b_std=0.1)
+        low = jnp.diag(ntk.gram(ntk.infinite_ntk(net), jnp.asarray(x, jnp.float32)))
+        with jax.enable_x64(True):
+            exact = ntk.diagonal(ntk.infinite_ntk(net), jnp.asarray(x, jnp.float32).astype(jnp.float64))
+        np.testing.assert_allclose(low, exact, rtol=1e-5)
+
+
+def test_neighbours_are_not_taken_for_the_same():
+    """Examples that differ in one number, by little, or have only numbers that need few bits."""
+    kernel = ntk.infinite_ntk(ntk.mlp(8, 1, 1, ntk.relu, w_std=2.0**0.5))
+    rng = np.random.default_rng(0)
+    x = jnp.asarray((rng.random((400, 784)) < 0.5).astype(float))  # in pairs, one entry changed
+    near = x.at[jnp.arange(400), rng.integers(784, size=400)].add(1e-4)
+    cosine = jnp.sum(x * near, 1) / jnp.linalg.norm(x, axis=1) / jnp.linalg.norm(near, axis=1)
+    norms, angle = jnp.linalg.norm(x, axis=1) * jnp.linalg.norm(near, axis=1), jnp.arccos(jnp.minimum(cosine, 1.0))
+    k0, k1 = (jnp.pi - angle) / jnp.pi, (jnp.sin(angle) + (jnp.pi - angle) * cosine) / jnp.pi
+    expected = 2 * norms * (k1 + cosine * k0) / 784
+    assert jnp.min(angle) > 1e-7
+    np.testing.assert_allclose(jax.vmap(kernel)(x, near), expected, rtol=1e-10)
+    numbers = as_input(x).fingerprint
+    assert len(jnp.unique(numbers)) == 400
+
+
+@pytest.mark.parametrize("which", [ntk.infinite_ntk, ntk.infinite_nngp])
+def test_mixed_derivatives_at_equal_examples(which):
+    """∂²K(x, x')/∂x ∂x' at x' = x, of a smooth kernel, by differences of its values."""
+    kernel, step = which(ntk.mlp(8, 2, 1, ntk.erf, w_std=1.3, b_std=0.2)), 1e-4
+    x, basis = jax.random.normal(jax.random.key(0), (3,)), jnp.eye(3)
+
+    def difference(a, b):
+        signs = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+        return sum(s * t * kernel(x + s * step * a, x + t * step * b) for s, t in signs) / (4 * step**2)
+
+    expected = jax.vmap(jax.vmap(difference, (None, 0)), (0, None))(basis, basis)
+    mixed = jax.jacfwd(jax.grad(kernel), argnums=1)(x, x)
+    np.testing.assert_allclose(mixed, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_images_flattened_at_once_take_a_matrix_product():
+    images = jax.random.normal(jax.random.key(0), (5, 6, 4, 3))
+    net = ntk.mlp(8, 2, 1, ntk.relu, b_std=0.1)
+    flattening = ntk.Serial([ntk.Serial([ntk.Flatten()]), net])
+    for which in (ntk.infinite_ntk, ntk.infinite_nngp):
+        kernel = ntk.gram(which(flattening), images)
+        np.testing.assert_array_equal(kernel, ntk.gram(which(net), images.reshape(5, -1)))
+    equations = jax.make_jaxpr(ntk.infinite_ntk(flattening))(images[0], images[1]).eqns
+    products = [eqn.invars[0].aval.shape for eqn in equations if eqn.primitive.name == "dot_general"]
+    assert (72,) in products
