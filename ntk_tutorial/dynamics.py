@@ -328,12 +328,13 @@ def _sum(few: list[Array], weights: list[Array], all_times: list[Array]) -> Arra
 @jax.jit
 def _part(responses, u, to_test, across, turned) -> Float[Array, "times m m"]:
     """What the first modes add to the covariances with themselves, with all others, and with K*."""
-    within = _product(u.T, turned)
-    within = within.at[: within.shape[1]].divide(2)  # each pair of these is met twice
+    own = turned.shape[1]
+    share = jnp.where(jnp.arange(to_test.shape[1]) < own, 0.5, 1.0)  # each pair of the first modes is met twice
+    within = share[:, None] * _product(u.T, turned)
 
     def at_one_time(response):
         g = to_test * response[None]
-        half = _product(_product(g, within) - across, g[:, : within.shape[1]].T)
+        half = _product(_product(g, within) - across, g[:, :own].T)
         return half + half.T
 
     return jax.lax.map(at_one_time, responses)
