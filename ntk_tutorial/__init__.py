@@ -1,9 +1,9 @@
 """Neural tangent kernels and linearized training, in JAX.
 
-Reading order: activations, kernel_state, layers, convolutions, attention, networks, ensembles, gram, streaming,
-iterative, empirical, structured, linearization, parameterization, regression, signal_propagation, spectra, krylov,
-dynamics, training, diagnostics, laziness, lazy_limit, regimes, convolutional_regimes, results, timing, datasets,
-plotting, interactive.
+Reading order: activations, kernel_state, contractions, layers, convolutions, attention, networks, ensembles, gram,
+streaming, iterative, empirical, structured, linearization, parameterization, regression, signal_propagation, spectra,
+krylov, dynamics, training, diagnostics, laziness, lazy_limit, regimes, convolutional_regimes, results, timing,
+datasets, plotting, interactive.
 Everything public is reached flat, `import ntk_tutorial as ntk`; `ntk.datasets`, `ntk.regimes`,
 `ntk.convolutional_regimes`, `ntk.results`, `ntk.plotting`, `ntk.interactive` and `ntk.exercises` stay modules.
 """

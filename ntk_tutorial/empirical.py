@@ -21,26 +21,14 @@ from jaxtyping import Array, Float, PyTree
 from ._checks import check_finite, check_floating, check_output, check_params
 from ._lazy import lazy
 from ._pytree import traced
+from .contractions import InHalves, rows_product
 from .convolutions import Conv, GlobalPool, LocalPool
-from .layers import Affine, Elementwise, Identity, Layer, rows_product
+from .layers import Affine, Elementwise, Identity, Layer
 from .networks import Serial, elementary, walk
 from .structured import Structured, structured, vector_products
 
 lx = lazy("lineax")
 NetworkFunction = Callable[[PyTree, Array], Array]
-
-
-class InHalves:
-    """A symmetric pair function by its halves: `features` of an example, and `combine_all`, which takes batches."""
-
-    symmetric = True
-
-    def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        return self.combine(self.features(x1), self.features(x2))
-
-    def combine(self, features1: PyTree, features2: PyTree) -> Float[Array, "k k"]:
-        batches = jax.tree.map(lambda a: a.reshape(1, *a.shape), (features1, features2))
-        return self.combine_all(*batches)[0, 0]
 
 
 @traced("params")

@@ -6,17 +6,16 @@ with respect to them. `apply` takes one example; batches go through `jax.vmap`.
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .activations import Activation
+from .contractions import Factors, Gradient, SharedGradient, einsum, sum_of_products
 from .kernel_state import Entries, KernelState, Needs, Shape, beside, diagonal_of
 
 Params = PyTree
@@ -62,63 +61,6 @@ class Stateless:
     def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         del key
         return (), input_shape
-
-
-_einsum = functools.partial(jnp.einsum, precision="highest")
-
-
-def rows_product(a: Float[Array, "n1 k *shape"], b: Float[Array, "n2 k *shape"]) -> Float[Array, "n1 k n2 k"]:
-    """Inner products over all axes but the first two, as one product of matrices, which XLA forms without a copy."""
-    rows1, rows2 = (x.reshape(math.prod(x.shape[:2]), math.prod(x.shape[2:])) for x in (a, b))
-    return _einsum("ap,bp->ab", rows1, rows2).reshape(*a.shape[:2], *b.shape[:2])
-
-
-def _sum_of_products(h: Float[Array, "s c"], delta: Float[Array, "k s o"]) -> Float[Array, "k c o"]:
-    """Σ_s h_s δ_sᵀ, the smaller matrix on the left, as XLA forms aᵀ b by way of a copy of aᵀ."""
-    if h.shape[1] < len(delta) * delta.shape[2]:
-        return jnp.tensordot(h, delta, (0, 1), precision="highest").swapaxes(0, 1)
-    return jnp.tensordot(delta, h, (1, 0), precision="highest").swapaxes(1, 2)
-
-
-class Gradient(NamedTuple):
-    """∂f/∂W, followed by ∂f/∂b: a pair takes k² fan_in num_outputs operations. Batches have an axis more, the first."""
-
-    gradient: Float[Array, "k *entry"]
-
-    def product(self, other: Gradient) -> Float[Array, "n1 k n2 k"]:
-        return rows_product(self.gradient, other.gradient)
-
-
-class Factors(NamedTuple):
-    """h, what b is multiplied with, and δ: a pair takes S² (fan_in + k² num_outputs) at S positions.
-
-    As ∂f/∂W = Σ_s h_s δ_sᵀ over positions s, where h_s is a patch, the sum over all entries of ∂f(x1) ∂f(x2)ᵀ is
-    Σ_{s,t} (h_s·h_t)(δ_s·δ_t).
-    """
-
-    h: Float[Array, "*n position fan_in"]
-    constant: Float[Array, "*n"]
-    delta: Float[Array, "*n k position num_outputs"]
-
-    def product(self, other: Factors) -> Float[Array, "n1 k n2 k"]:
-        inputs = rows_product(self.h, other.h) + jnp.outer(self.constant, other.constant)[:, None, :, None]
-        if self.h.shape[1] == 1:
-            return inputs * rows_product(self.delta[:, :, 0], other.delta[:, :, 0])
-        flat = (x.reshape(len(x), -1, x.shape[-1]) for x in (self.delta, other.delta))
-        shapes = (x.shape[:-1] for x in (self.delta, other.delta))
-        deltas = rows_product(*flat).reshape(*itertools.chain(*shapes))
-        return _einsum("isjt,iasjbt->iajb", inputs, deltas)
-
-
-class SharedGradient(NamedTuple):
-    """One gradient for all outputs, up to a factor for each column of W: a pair takes (fan_in + k²) num_outputs."""
-
-    gradient: Float[Array, "*n fan_in num_outputs"]
-    readout: Float[Array, "*n k num_outputs"]
-
-    def product(self, other: SharedGradient) -> Float[Array, "n1 k n2 k"]:
-        shared = _einsum("ico,jco->ijo", self.gradient, other.gradient)
-        return _einsum("iajo,jbo->iajb", self.readout[:, :, None] * shared[:, None], other.readout)
 
 
 class Affine:
@@ -192,12 +134,12 @@ class Affine:
         w_scale, b_scale = self.scales(fan_in)
         if num_positions**2 * (fan_in + k**2 * (num_outputs + 1)) <= by_gradient:
             h = w_scale * jnp.concatenate(slabs, axis=1)
-            return Factors(h, jnp.asarray(0.0 if self.b_std is None else b_scale, delta.dtype), delta)
+            return Factors(h, None if self.b_std is None else jnp.asarray(b_scale, delta.dtype), delta)
         shared = readout is not None and (fan_in + k**2) * num_outputs < by_gradient
         if shared:  # d as the mean of δ / r over outputs, weighted by r²
             weight = jnp.sum(readout**2, axis=0, keepdims=True)
-            delta = _einsum("ao,aso->so", readout / jnp.where(weight > 0, weight, 1.0), delta)[None]
-        gradient = [w_scale * _sum_of_products(slab, delta) for slab in slabs]
+            delta = einsum("ao,aso->so", readout / jnp.where(weight > 0, weight, 1.0), delta)[None]
+        gradient = [w_scale * sum_of_products(slab, delta) for slab in slabs]
         constant = [] if self.b_std is None else [b_scale * jnp.sum(delta, axis=1, keepdims=True)]
         gradient = jnp.concatenate([*gradient, *constant], axis=1)
         return SharedGradient(gradient[0], readout) if shared else Gradient(gradient)
