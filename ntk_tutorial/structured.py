@@ -7,16 +7,17 @@ width neural tangent kernel": structured derivatives],
     Θ_W[a, b] = Σ_{s,t} (h1_s · h2_t) (δ1_{a,s} · δ2_{b,t}),
 
 which costs about S² (C + k² O) operations for a C x O matrix at S positions, where contracting Jacobians takes k² C O.
-A convolution is a product with the patches of its input. Where this saves nothing, or a parameter enters otherwise, its
-Jacobian is contracted, in 2 k² C O operations; or, where that takes more, each column of Θ is J(x1) (J(x2)ᵀ e_b), a
-forward derivative of f for each output.
+A convolution is a product with the patches of its input. Where this saves nothing, the sum Σ_s h_s δ_sᵀ is formed, and
+where a parameter enters otherwise, its Jacobian is found by automatic differentiation; contracting them takes 2 k² C O
+operations. Where that is more, each column of Θ is J(x1) (J(x2)ᵀ e_b), a forward derivative of f for each output.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ._checks import check_output, check_params
 from ._pytree import traced
+from .contractions import Factors, Gradient, InHalves, sum_of_products
 
 # Calls that mean nothing but their body. Those with derivatives of their own, custom_jvp and custom_vjp, stay whole.
 INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr", "remat2": "jaxpr",
@@ -199,20 +201,25 @@ class Product:
     fan_in: int
     units: int
 
-    def cost(self, k: int) -> int:
+    def by_factors(self, k: int) -> int:
         return 2 * self.groups * self.positions**2 * (self.fan_in + k**2 * self.units + k**2)
+
+    def by_gradient(self, k: int) -> int:
+        return 2 * self.groups * k**2 * self.fan_in * self.units
 
     def scale(self, values) -> Array | float:
         factors = ((jnp.asarray(look_up(values, where)).reshape(()), divides) for divides, where in self.scalars)
         return math.prod((1 / factor if divides else factor for factor, divides in factors), start=1.0)
 
-    def inputs(self, eqn: JaxprEqn, h: Array) -> Float[Array, "groups positions fan_in"]:
+    def slabs(self, eqn: JaxprEqn, h: Array) -> list[Float[Array, "groups positions rows"]]:
+        """What the parameter is multiplied with at each position, as parts that belong to as many of its rows each."""
         if self.kind == "convolution":
-            return _patches(eqn, h).reshape(self.positions, self.groups, self.fan_in).swapaxes(0, 1)
+            slabs = [slab.reshape(self.positions, self.groups, slab.shape[-1]) for slab in _slabs(eqn, h)]
+            return [slab.swapaxes(0, 1) for slab in slabs]
         contracted, batch = (axes[self.arguments[1]] for axes in eqn.params["dimension_numbers"])
         free = [axis for axis in range(h.ndim) if axis not in (*contracted, *batch)]
         # The sum over contracted axes may run in any order, the same one in both examples.
-        return h.transpose(*batch, *free, *contracted).reshape(self.groups, self.positions, self.fan_in)
+        return [h.transpose(*batch, *free, *contracted).reshape(self.groups, self.positions, self.fan_in)]
 
     def deltas(self, eqn: JaxprEqn, delta: Array) -> Float[Array, "k groups positions units"]:
         k = len(delta)
@@ -224,16 +231,46 @@ class Product:
             return delta.reshape(k, self.groups, self.units, self.positions).swapaxes(2, 3)
         return delta.reshape(k, self.groups, self.positions, self.units)
 
+    def features(
+        self, slabs: list[Float[Array, "groups positions rows"]], delta: Float[Array, "k groups positions units"]
+    ) -> Factors | Groups | Gradient:
+        """What the kernel takes of h and δ: what takes fewer operations."""
+        k, delta = len(delta), delta.swapaxes(0, 1)
+        if self.by_factors(k) >= self.by_gradient(k):
+            form = jax.vmap(sum_of_products, out_axes=1)
+            return Gradient(jnp.concatenate([form(slab, delta) for slab in slabs], axis=2))
+        h = jnp.concatenate(slabs, axis=2)
+        return Groups(Factors(h, None, delta)) if self.groups > 1 else Factors(h[0], None, delta[0])
 
-def _patches(eqn: JaxprEqn, h: Array) -> Array:
-    """The input of each position of a convolution: (examples in the batch, positions, channels x offsets)."""
-    p, shape = eqn.params, eqn.invars[1].aval.shape
-    lhs, rhs, _ = p["dimension_numbers"]
-    patches = jax.lax.conv_general_dilated_patches(
-        h.transpose(lhs), [shape[axis] for axis in rhs[2:]], p["window_strides"], p["padding"],
-        lhs_dilation=p["lhs_dilation"], rhs_dilation=p["rhs_dilation"], precision=jax.lax.Precision.HIGHEST,
-    )  # fmt: skip
-    return jnp.moveaxis(patches, 1, -1)
+
+class Groups(NamedTuple):
+    """Factors of all groups, counted by an axis before their own."""
+
+    factors: Factors
+
+    def product(self, other: Groups) -> Float[Array, "n1 k n2 k"]:
+        return jnp.sum(jax.vmap(Factors.product, 1)(self.factors, other.factors), axis=0)
+
+
+def _slabs(eqn: JaxprEqn, h: Array) -> list[Float[Array, "n *position group rows"]]:
+    """The patches of a convolution's input, one slab for each offset along the first axis, which copies least."""
+    p, kernel, out = eqn.params, eqn.invars[1].aval.shape, eqn.outvars[0].aval.shape
+    lhs, rhs, spec = p["dimension_numbers"]
+    gaps = [(low, high, dilation - 1) for (low, high), dilation in zip(p["padding"], p["lhs_dilation"], strict=True)]
+    h = jax.lax.pad(h.transpose(lhs[0], *lhs[2:], lhs[1]), jnp.zeros((), h.dtype), [(0, 0, 0), *gaps, (0, 0, 0)])
+    h = h.reshape(*h.shape[:-1], p["feature_group_count"], -1)
+
+    def seen(h, axis):
+        """h as seen from each entry of the window along an axis of positions, the first of which is number 1."""
+        size, stops = kernel[rhs[axis + 1]], out[spec[axis + 1]]
+        dilation, stride = p["rhs_dilation"][axis - 1], p["window_strides"][axis - 1]
+        width = (stops - 1) * stride + 1
+        starts = range(0, size * dilation, dilation)
+        return [jax.lax.slice_in_dim(h, start, start + width, stride, axis) for start in starts]
+
+    for axis in range(2, len(lhs) - 1):
+        h = jnp.concatenate(seen(h, axis), axis=-1)
+    return seen(h, 1)
 
 
 def find_product(program: Program, use: Use) -> Product | str:
@@ -305,7 +342,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Plan:
-    """The traced function, a product for each parameter that has one and is worth it, and the reasons."""
+    """The traced function, what is done with each parameter, and the reasons."""
 
     program: Program
     products: dict[int, Product]  # by number of the leaf
@@ -326,9 +363,9 @@ class Plan:
             def change(i, values, z):
                 for leaf in at.get(i, ()):
                     product, step = products[leaf], program.steps[i]
-                    h = product.inputs(step.eqn, look_up(values, step.reads[product.arguments[1]]))
-                    dtype = leaves[leaf].dtype
-                    inputs[leaf] = (product.scale(values) * h.astype(dtype)).astype(dtype)
+                    slabs = product.slabs(step.eqn, look_up(values, step.reads[product.arguments[1]]))
+                    scale, dtype = product.scale(values), leaves[leaf].dtype
+                    inputs[leaf] = [(scale * slab.astype(dtype)).astype(dtype) for slab in slabs]
                 return z + probes[i] if i in at else z
 
             everything = [chosen.get(leaf, value) for leaf, value in enumerate(leaves)]
@@ -340,21 +377,20 @@ class Plan:
         zero = jnp.zeros(self.explanation.num_outputs, jnp.result_type(*leaves or [x]))
         examples = {tuple(self.vector_products): x} if self.vector_products else {}
         if not chosen and not probes:
-            return Parts({}, {}, {}, examples, zero)
+            return Parts([], examples, zero)
         (jacobians, deltas), inputs = jax.jacrev(forward, (0, 1), has_aux=True)(chosen, probes)
-        deltas = {
-            leaf: product.deltas(program.steps[product.step].eqn, deltas[product.step]).astype(leaves[leaf].dtype)
-            for leaf, product in products.items()
-        }
-        return Parts(inputs, deltas, jacobians, examples, zero)
+
+        def of(leaf, product):
+            delta = product.deltas(program.steps[product.step].eqn, deltas[product.step])
+            return product.features(inputs[leaf], delta.astype(leaves[leaf].dtype))
+
+        return Parts([*itertools.starmap(of, products.items()), *map(Gradient, jacobians.values())], examples, zero)
 
 
 class Parts(NamedTuple):
-    """What the kernel needs of one example, by number of the leaf."""
+    """What the kernel needs of one example."""
 
-    inputs: dict[int, Float[Array, "groups positions fan_in"]]
-    deltas: dict[int, Float[Array, "k groups positions units"]]
-    jacobians: dict[int, Float[Array, "k *shape"]]
+    gradients: list[Factors | Groups | Gradient]  # leaf by leaf
     examples: dict[tuple[int, ...], Array]  # the example itself, for the leaves that take vector products
     zero: Float[Array, " k"]  # which has the type of the kernel
 
@@ -367,14 +403,17 @@ def plan(f, params: PyTree, x) -> Plan:
     paths = jax.tree_util.tree_leaves_with_path(params)
     for leaf, ((path, value), uses) in enumerate(zip(paths, find_uses(program), strict=True)):
         by_jacobian = 2 * k**2 * np.size(value)
-        rule, reason, product = _choose(program, uses, k, by_jacobian)
+        rule, reason, product = _choose(program, uses, k)
         if product is not None:
             products[leaf] = product
         elif uses:
             jacobians.append(leaf)
-        operations = 0 if not uses else by_jacobian if product is None else product.cost(k)
+        operations = by_jacobian if uses else 0
+        if product is not None:
+            operations = min(product.by_factors(k), product.by_gradient(k))
         rows.append(Row(jax.tree_util.keystr(path), np.shape(value), rule, reason, operations, by_jacobian))
     others = _with_vector_products(program, rows, k)
+    products = {leaf: product for leaf, product in products.items() if leaf not in others}
     jacobians = [leaf for leaf in jacobians if leaf not in others]
     return Plan(program, products, jacobians, others, Explanation(rows, k))
 
@@ -416,8 +455,8 @@ def _operations(eqn: JaxprEqn) -> int | float:
     return eqn.params.get("length", 1) * inside if bodies else sum(sizes)
 
 
-def _choose(program: Program, uses: list[Use], k: int, by_jacobian: int) -> tuple[str, str, Product | None]:
-    """Rule, reason, and the product if it is to be contracted as one."""
+def _choose(program: Program, uses: list[Use], k: int) -> tuple[str, str, Product | None]:
+    """Rule, reason, and the product where there is one."""
     if not uses:
         return "none", "f does not depend on it", None
     if len(uses) > 1:
@@ -434,28 +473,25 @@ def _choose(program: Program, uses: list[Use], k: int, by_jacobian: int) -> tupl
         return "Jacobian", product, None
     where = f"{product.fan_in} x {product.units} at {product.positions} position(s)"
     where += f", {product.groups} groups" if product.groups > 1 else ""
-    if product.cost(k) < by_jacobian:
+    if product.by_factors(k) < product.by_gradient(k):
         return product.kind, f"{where}: from h and δ", product
-    return "Jacobian", f"{product.kind}, {where}: its gradient takes no more operations", None
+    return "Jacobian", f"{product.kind}, {where}: its gradient, formed from h and δ, takes no more operations", product
 
 
 @traced("params")
-class Structured:
+class Structured(InHalves):
     """See `structured`."""
 
     f: Callable[[PyTree, Array], Array]
     params: PyTree
 
-    symmetric = True
-
-    def __call__(self, x1: Array, x2: Array) -> Float[Array, "k k"]:
-        return self.combine(self.features(x1), self.features(x2))
-
     def features(self, x: Array) -> Parts:
         return plan(self.f, self.params, x).parts(jax.tree.leaves(self.params), x)
 
-    def combine(self, first: Parts, second: Parts) -> Float[Array, "k k"]:
-        total = sum(_contributions(first, second), start=jnp.outer(first.zero, second.zero))
+    def combine_all(self, first: Parts, second: Parts) -> Float[Array, "n1 n2 k k"]:
+        zero = jnp.zeros((*first.zero.shape, *second.zero.shape), first.zero.dtype)
+        products = (one.product(other) for one, other in zip(first.gradients, second.gradients, strict=True))
+        total = sum(products, start=zero).swapaxes(1, 2)
         leaves, structure = jax.tree.flatten(self.params)
         for chosen, x1 in first.examples.items():
 
@@ -463,7 +499,8 @@ class Structured:
                 changed = dict(zip(chosen, values, strict=True))
                 return self.f(structure.unflatten([changed.get(i, leaf) for i, leaf in enumerate(leaves)]), x)
 
-            total += vector_products(f, [leaves[i] for i in chosen], x1, second.examples[chosen]).astype(total.dtype)
+            pair = functools.partial(vector_products, f, [leaves[i] for i in chosen])
+            total += jax.vmap(jax.vmap(pair, (None, 0)), (0, None))(x1, second.examples[chosen]).astype(total.dtype)
         return total
 
     def explain(self, x: Array) -> Explanation:
@@ -476,16 +513,6 @@ def vector_products(f, params: PyTree, x1: Array, x2: Array) -> Float[Array, "k 
     f_x2, vjp = jax.vjp(lambda params: f(params, x2), params)
     _, jvp = jax.linearize(lambda params: f(params, x1), params)
     return jax.vmap(lambda row: jvp(*vjp(row)), out_axes=1)(jnp.eye(len(f_x2), dtype=f_x2.dtype))
-
-
-def _contributions(first: Parts, second: Parts) -> Iterator[Float[Array, "k k"]]:
-    einsum = functools.partial(jnp.einsum, precision="highest")
-    for leaf, h1 in first.inputs.items():
-        shared = einsum("gsc,gtc->gst", h1, second.inputs[leaf])
-        yield einsum("gst,agsbt->ab", shared, einsum("agso,bgto->agsbt", first.deltas[leaf], second.deltas[leaf]))
-    for leaf, j1 in first.jacobians.items():
-        j2 = second.jacobians[leaf]
-        yield einsum("ap,bp->ab", j1.reshape(len(j1), -1), j2.reshape(len(j2), -1))
 
 
 def structured(f: Callable[[PyTree, Array], Array], params: PyTree) -> Structured:
