@@ -457,6 +457,38 @@ def test_examples_on_one_side_are_differentiated_once():
     assert "[5,3,3,20]" not in shapes and "[5,7,20]" not in shapes and "[7,5,20]" not in shapes
 
 
+@pytest.mark.parametrize("name", ["positions", "grouped", "used twice, many outputs"])
+def test_batches_combine_as_their_pairs_do(name):
+    f, params, shape = hand_written(name)
+    pair = ntk.structured(f, params)
+    x1, x2 = examples(shape, 3), examples(shape, 2, seed=2)
+    assert relative_error(ntk.gram(pair, x1, x2)[2, 1], pair(x1[2], x2[1])) < 1e-12
+
+
+def multiplications(f, *args):
+    """Numbers of axes of all products of matrices in the program of f."""
+    return [eqn.outvars[0].aval.ndim for eqn in jax.make_jaxpr(f)(*args).eqns if eqn.primitive.name == "dot_general"]
+
+
+@pytest.mark.parametrize("name", ["mlp", "batch of one"])
+def test_batches_are_multiplied_as_matrices(name):
+    """One product for all pairs of two batches and each array of features, rather than one for each pair."""
+    f, params, shape = hand_written(name)
+    pair = ntk.structured(f, params)
+    features = [jax.vmap(pair.features)(examples(shape, n)) for n in (3, 7)]
+    arrays = [a for a in jax.tree.leaves(features[0]) if a.ndim > 2]  # but for what has the type of the kernel
+    assert multiplications(pair.combine_all, *features) == [2] * len(arrays)
+
+
+def test_gradients_are_formed_without_convolutions():
+    """Of h and δ: the derivative with respect to a kernel would be another convolution, with filters like images."""
+    f, params, shape = hand_written("cnn")
+    program = jax.make_jaxpr(ntk.structured(f, params).features)(jnp.ones(shape))
+    forward = jax.make_jaxpr(f)(params, jnp.ones(shape))
+    count = lambda program: str(program).count("conv_general_dilated[")  # noqa: E731
+    assert count(program) == 2 * count(forward) - 1  # forward, and back but to the input
+
+
 def test_refuses_what_the_other_engines_refuse():
     f, params, shape = hand_written("mlp")
     with pytest.raises(TypeError, match=r"params\['w1'\] has dtype int"):
