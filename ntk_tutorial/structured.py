@@ -207,6 +207,9 @@ class Product:
     def by_gradient(self, k: int) -> int:
         return 2 * self.groups * k**2 * self.fan_in * self.units
 
+    def cost(self, k: int) -> int:
+        return min(self.by_factors(k), self.by_gradient(k))
+
     def scale(self, values) -> Array | float:
         factors = ((jnp.asarray(look_up(values, where)).reshape(()), divides) for divides, where in self.scalars)
         return math.prod((1 / factor if divides else factor for factor, divides in factors), start=1.0)
@@ -408,9 +411,7 @@ def plan(f, params: PyTree, x) -> Plan:
             products[leaf] = product
         elif uses:
             jacobians.append(leaf)
-        operations = by_jacobian if uses else 0
-        if product is not None:
-            operations = min(product.by_factors(k), product.by_gradient(k))
+        operations = 0 if not uses else by_jacobian if product is None else product.cost(k)
         rows.append(Row(jax.tree_util.keystr(path), np.shape(value), rule, reason, operations, by_jacobian))
     others = _with_vector_products(program, rows, k)
     products = {leaf: product for leaf, product in products.items() if leaf not in others}
