@@ -17,8 +17,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -138,6 +139,11 @@ class Use(NamedTuple):
     argument: int
     carrier: Carrier
 
+    def scale(self, values) -> Array | float:
+        scalars = self.carrier.scalars
+        factors = ((jnp.asarray(look_up(values, where)).reshape(()), divides) for divides, where in scalars)
+        return math.prod((1 / factor if divides else factor for factor, divides in factors), start=1.0)
+
 
 def find_uses(program: Program) -> list[list[Use]]:
     """For each parameter, the steps where it, or a rearrangement of it, meets something else."""
@@ -192,14 +198,22 @@ def _carry(step: Step, j: int, carriers, varying, spread) -> Carrier | None:
 class Product:
     """A step that multiplies a parameter, C x O in each of B groups, with C numbers at each of S positions."""
 
-    step: int
-    arguments: tuple[int, int]  # of the parameter, of what it is multiplied with
-    scalars: tuple[tuple[bool, Any], ...]
+    use: Use
     kind: str
     groups: int
     positions: int
     fan_in: int
     units: int
+    bias: Use | None = None  # of a parameter that is added to the output, of which δ is then its gradient as well
+
+    @property
+    def step(self) -> int:
+        return self.use.step
+
+    @property
+    def other(self) -> int:
+        """The argument that the parameter is multiplied with."""
+        return 1 - self.use.argument
 
     def by_factors(self, k: int) -> int:
         return 2 * self.groups * self.positions**2 * (self.fan_in + k**2 * self.units + k**2)
@@ -210,16 +224,12 @@ class Product:
     def cost(self, k: int) -> int:
         return min(self.by_factors(k), self.by_gradient(k))
 
-    def scale(self, values) -> Array | float:
-        factors = ((jnp.asarray(look_up(values, where)).reshape(()), divides) for divides, where in self.scalars)
-        return math.prod((1 / factor if divides else factor for factor, divides in factors), start=1.0)
-
     def slabs(self, eqn: JaxprEqn, h: Array) -> list[Float[Array, "groups positions rows"]]:
         """What the parameter is multiplied with at each position, as parts that belong to as many of its rows each."""
         if self.kind == "convolution":
             slabs = [slab.reshape(self.positions, self.groups, slab.shape[-1]) for slab in _slabs(eqn, h)]
             return [slab.swapaxes(0, 1) for slab in slabs]
-        contracted, batch = (axes[self.arguments[1]] for axes in eqn.params["dimension_numbers"])
+        contracted, batch = (axes[self.other] for axes in eqn.params["dimension_numbers"])
         free = [axis for axis in range(h.ndim) if axis not in (*contracted, *batch)]
         # The sum over contracted axes may run in any order, the same one in both examples.
         return [h.transpose(*batch, *free, *contracted).reshape(self.groups, self.positions, self.fan_in)]
@@ -230,20 +240,23 @@ class Product:
             out = eqn.params["dimension_numbers"].out_spec
             delta = delta.transpose(0, *(axis + 1 for axis in (out[0], *out[2:], out[1])))
             return delta.reshape(k, self.positions, self.groups, self.units).swapaxes(1, 2)
-        if self.arguments[0] == 0:  # the parameter's free axes come first: batch, units, positions
+        if self.use.argument == 0:  # the parameter's free axes come first: batch, units, positions
             return delta.reshape(k, self.groups, self.units, self.positions).swapaxes(2, 3)
         return delta.reshape(k, self.groups, self.positions, self.units)
 
     def features(
-        self, slabs: list[Float[Array, "groups positions rows"]], delta: Float[Array, "k groups positions units"]
+        self,
+        slabs: list[Float[Array, "groups positions rows"]],
+        delta: Float[Array, "k groups positions units"],
+        constant: Float[Array, ""] | None,
     ) -> Factors | Groups | Gradient:
-        """What the kernel takes of h and δ: what takes fewer operations."""
+        """What the kernel takes of h, δ, and what the bias is multiplied with: what takes fewer operations."""
         k, delta = len(delta), delta.swapaxes(0, 1)
         if self.by_factors(k) >= self.by_gradient(k):
             form = jax.vmap(sum_of_products, out_axes=1)
             return Gradient(jnp.concatenate([form(slab, delta) for slab in slabs], axis=2))
         h = jnp.concatenate(slabs, axis=2)
-        return Groups(Factors(h, None, delta)) if self.groups > 1 else Factors(h[0], None, delta[0])
+        return Groups(Factors(h, None, delta)) if self.groups > 1 else Factors(h[0], constant, delta[0])
 
 
 class Groups(NamedTuple):
@@ -292,7 +305,7 @@ def find_product(program: Program, use: Use) -> Product | str:
         contracted, batch = (axes[parameter] for axes in dimension_numbers)
         groups, fan_in = (math.prod(w[axis] for axis in axes) for axes in (batch, contracted))
         sizes = (groups, math.prod(h) // max(groups * fan_in, 1), fan_in, math.prod(w) // max(groups * fan_in, 1))
-        return Product(use.step, (parameter, other), use.carrier.scalars, "matrix product", *sizes)
+        return Product(use, "matrix product", *sizes)
     if step.name == "conv_general_dilated":
         if parameter != 1:
             return "it is the input of a convolution, not its kernel"
@@ -301,7 +314,7 @@ def find_product(program: Program, use: Use) -> Product | str:
             return "a convolution with batch groups"
         groups, channels = p["feature_group_count"], w[p["dimension_numbers"].rhs_spec[0]]
         sizes = (groups, math.prod(out) // channels, math.prod(w) // channels, channels // groups)
-        return Product(use.step, (parameter, other), use.carrier.scalars, "convolution", *sizes)
+        return Product(use, "convolution", *sizes)
     return f"it enters {step.name}"
 
 
@@ -358,21 +371,25 @@ class Plan:
         at: dict[int, list[int]] = {}  # step -> leaves: two of them where it multiplies two parameters
         for leaf, product in products.items():
             at.setdefault(product.step, []).append(leaf)
+        biases = {product.bias.step: leaf for leaf, product in products.items() if product.bias is not None}
 
         def forward(chosen, probes):
             """f with a zero added to the output z of each product: the derivative with respect to it is δ."""
-            inputs = {}
+            inputs, constants = {}, {}
 
             def change(i, values, z):
                 for leaf in at.get(i, ()):
                     product, step = products[leaf], program.steps[i]
-                    slabs = product.slabs(step.eqn, look_up(values, step.reads[product.arguments[1]]))
-                    scale, dtype = product.scale(values), leaves[leaf].dtype
+                    slabs = product.slabs(step.eqn, look_up(values, step.reads[product.other]))
+                    scale, dtype = product.use.scale(values), leaves[leaf].dtype
                     inputs[leaf] = [(scale * slab.astype(dtype)).astype(dtype) for slab in slabs]
+                if i in biases:
+                    leaf = biases[i]
+                    constants[leaf] = jnp.asarray(products[leaf].bias.scale(values), leaves[leaf].dtype)
                 return z + probes[i] if i in at else z
 
             everything = [chosen.get(leaf, value) for leaf, value in enumerate(leaves)]
-            return program.evaluate(everything, x, change), inputs
+            return program.evaluate(everything, x, change), (inputs, constants)
 
         outputs = {i: program.steps[i].eqn.outvars[0].aval for i in at}
         probes = {i: jnp.zeros(z.shape, z.dtype) for i, z in outputs.items()}
@@ -381,11 +398,11 @@ class Plan:
         examples = {tuple(self.vector_products): x} if self.vector_products else {}
         if not chosen and not probes:
             return Parts([], examples, zero)
-        (jacobians, deltas), inputs = jax.jacrev(forward, (0, 1), has_aux=True)(chosen, probes)
+        (jacobians, deltas), (inputs, constants) = jax.jacrev(forward, (0, 1), has_aux=True)(chosen, probes)
 
         def of(leaf, product):
             delta = product.deltas(program.steps[product.step].eqn, deltas[product.step])
-            return product.features(inputs[leaf], delta.astype(leaves[leaf].dtype))
+            return product.features(inputs[leaf], delta.astype(leaves[leaf].dtype), constants.get(leaf))
 
         return Parts([*itertools.starmap(of, products.items()), *map(Gradient, jacobians.values())], examples, zero)
 
@@ -404,7 +421,8 @@ def plan(f, params: PyTree, x) -> Plan:
     program = trace(f, params, x)
     products, jacobians, rows = {}, [], []
     paths = jax.tree_util.tree_leaves_with_path(params)
-    for leaf, ((path, value), uses) in enumerate(zip(paths, find_uses(program), strict=True)):
+    found = find_uses(program)
+    for leaf, ((path, value), uses) in enumerate(zip(paths, found, strict=True)):
         by_jacobian = 2 * k**2 * np.size(value)
         rule, reason, product = _choose(program, uses, k)
         if product is not None:
@@ -413,10 +431,41 @@ def plan(f, params: PyTree, x) -> Plan:
             jacobians.append(leaf)
         operations = 0 if not uses else by_jacobian if product is None else product.cost(k)
         rows.append(Row(jax.tree_util.keystr(path), np.shape(value), rule, reason, operations, by_jacobian))
+    for leaf, (bias, use) in _biases(program, found, products, jax.tree.leaves(params), k).items():
+        products[leaf] = replace(products[leaf], bias=use)
+        jacobians.remove(bias)
+        rows[bias] = rows[bias]._replace(reason=f"its gradient is the δ of {rows[leaf].path}", operations=2)
     others = _with_vector_products(program, rows, k)
     products = {leaf: product for leaf, product in products.items() if leaf not in others}
     jacobians = [leaf for leaf in jacobians if leaf not in others]
     return Plan(program, products, jacobians, others, Explanation(rows, k))
+
+
+def _biases(
+    program: Program, found: list[list[Use]], products: dict[int, Product], leaves: list, k: int
+) -> dict[int, tuple[int, Use]]:
+    """{leaf of a matrix: (leaf of its bias, use)} where the product's output has an entry for each of the bias.
+
+    It may not be read elsewhere: its δ would then not be that of the sum.
+    """
+    readers = Counter(read for step in program.steps for read in step.reads if isinstance(read, int))
+    readers.update([program.output] if isinstance(program.output, int) else [])
+    factored = {leaf: product for leaf, product in products.items() if product.by_factors(k) < product.by_gradient(k)}
+    outputs = {program.steps[product.step].writes[0]: leaf for leaf, product in factored.items()}
+    biases = {}
+    for bias, uses in enumerate(found):
+        if len(uses) != 1 or uses[0].step is None or uses[0].carrier.broadcast:
+            continue
+        (use,) = uses
+        step, value = program.steps[use.step], leaves[bias]
+        z = step.reads[1 - use.argument] if step.name in ADDITIONS else None
+        leaf = outputs.get(z) if isinstance(z, int) and readers[z] == 1 else None
+        if leaf is None or jnp.result_type(value) != leaves[leaf].dtype:
+            continue
+        sizes = {np.size(value), step.eqn.invars[use.argument].aval.size, step.eqn.outvars[0].aval.size}
+        if sizes == {products[leaf].units}:  # an addition may broadcast either side
+            biases[leaf] = bias, use
+    return biases
 
 
 def _with_vector_products(program: Program, rows: list[Row], k: int) -> list[int]:
@@ -522,8 +571,9 @@ def structured(f: Callable[[PyTree, Array], Array], params: PyTree) -> Structure
     A parameter counts as one layer's matrix if it is used once, by a matrix product or as the kernel of a convolution;
     transposes, reshapes, slices and products with scalars on the way there are seen through, as are `jax.jit` and
     `jax.checkpoint`. The Jacobian is contracted for parameters that are used more often, inside loops, branches or
-    functions with derivatives of their own, or otherwise; and for biases and scales, where it is as good as anything.
-    Of the former, all take vector products instead where these take fewer operations, as with many outputs.
+    functions with derivatives of their own, or otherwise; and for biases and scales, where it is as good as anything,
+    but for a bias that is added to one product alone, at one position: it shares the δ of the matrix. Of the former,
+    all take vector products instead where these take fewer operations, as with many outputs.
     `.explain(x)` returns the choice for each parameter as a table.
 
     Args:

@@ -152,6 +152,16 @@ def factors(p, x):
     return jnp.abs(jnp.fft.fft(h) @ jax.lax.complex(p["g"], jnp.zeros((20, 2))))
 
 
+def biases(p, x):
+    """Turned round, with a sign and factors; of a product that is read elsewhere as well; repeated; shared by rows."""
+    h = jnp.tanh(x @ p["w1"] - 3 * p["turned"][::-1] * p["factor"])
+    z = h @ p["w2"]
+    h = jnp.tanh(z + p["passed by"]) * z
+    h = jnp.tanh(h @ p["w3"] + p["few"][:1])
+    h = jnp.stack([h, jnp.tanh(h)]) @ p["w4"] + p["shared"]
+    return jnp.tanh(h).sum(0) @ p["w5"] + p["last"]
+
+
 def unusual(p, x):
     h = jnp.tanh(jnp.broadcast_to(p["repeated"], (3, 5, 20)) * x[:3, None, None]).sum(0)
     h = jnp.concatenate([h, p["token"][None]]) @ (p["masked"] * jnp.tri(20))
@@ -213,6 +223,11 @@ HAND_WRITTEN = {  # name: (f, shape of one example, {parameter: (shape, rule)})
     "factors": (factors, (4,), {
         "a": ((4, 20), JACOBIAN), "b": ((20, 30), PRODUCT), "c": ((30, 6), PRODUCT), "temperature": ((), SCALE),
         "d": ((9, 21), PRODUCT), "e": ((20, 20), PRODUCT), "norm": ((3,), JACOBIAN), "g": ((20, 2), JACOBIAN),
+    }),
+    "biases": (biases, (4,), {
+        "w1": ((4, 20), PRODUCT), "turned": ((20,), ADDITION), "factor": ((), SCALE), "w2": ((20, 20), PRODUCT),
+        "passed by": ((20,), ADDITION), "w3": ((20, 20), PRODUCT), "few": ((20,), ADDITION),
+        "w4": ((20, 30), PRODUCT), "shared": ((30,), ADDITION), "w5": ((30, 2), PRODUCT), "last": ((2,), ADDITION),
     }),
     "unusual": (unusual, (4,), {
         "repeated": ((5, 20), SCALE), "token": ((20,), JACOBIAN), "masked": ((20, 20), SCALE), "slope": ((20,), SCALE),
@@ -463,6 +478,14 @@ def test_batches_combine_as_their_pairs_do(name):
     pair = ntk.structured(f, params)
     x1, x2 = examples(shape, 3), examples(shape, 2, seed=2)
     assert relative_error(ntk.gram(pair, x1, x2)[2, 1], pair(x1[2], x2[1])) < 1e-12
+
+
+def test_a_bias_shares_the_delta_of_its_matrix():
+    f, params, shape = hand_written("biases")
+    rows = {row.path: row for row in ntk.structured(f, params).explain(jnp.ones(shape)).rows if row.rule == ADDITION}
+    shared = {path for path, row in rows.items() if row.operations < row.jacobian_operations}
+    assert shared == {"['turned']", "['last']"}
+    assert rows["['turned']"].reason == "its gradient is the δ of ['w1']" and rows["['turned']"].operations == 2
 
 
 def multiplications(f, *args):
