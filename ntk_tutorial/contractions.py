@@ -37,13 +37,6 @@ def rows_product(a: Float[Array, "n1 k *shape"], b: Float[Array, "n2 k *shape"])
     return einsum("ap,bp->ab", rows1, rows2).reshape(*a.shape[:2], *b.shape[:2])
 
 
-def sum_of_products(h: Float[Array, "s c"], delta: Float[Array, "k s o"]) -> Float[Array, "k c o"]:
-    """Σ_s h_s δ_sᵀ, the smaller matrix on the left, as XLA forms aᵀ b by way of a copy of aᵀ."""
-    if h.shape[1] < len(delta) * delta.shape[2]:
-        return jnp.tensordot(h, delta, (0, 1), precision="highest").swapaxes(0, 1)
-    return jnp.tensordot(delta, h, (1, 0), precision="highest").swapaxes(1, 2)
-
-
 class Gradient(NamedTuple):
     """∂f/∂W, followed by ∂f/∂b: a pair takes k² fan_in num_outputs operations."""
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .activations import Activation
-from .contractions import Factors, Gradient, SharedGradient, einsum, sum_of_products
+from .contractions import Factors, Gradient, SharedGradient, einsum
 from .kernel_state import Entries, KernelState, Needs, Shape, beside, diagonal_of
 
 Params = PyTree
@@ -61,6 +61,13 @@ class Stateless:
     def init(self, key: PRNGKeyArray, input_shape: Shape) -> tuple[Params, Shape]:
         del key
         return (), input_shape
+
+
+def _sum_of_products(h: Float[Array, "s c"], delta: Float[Array, "k s o"]) -> Float[Array, "k c o"]:
+    """Σ_s h_s δ_sᵀ, the smaller matrix on the left, as XLA forms aᵀ b by way of a copy of aᵀ."""
+    if h.shape[1] < len(delta) * delta.shape[2]:
+        return jnp.tensordot(h, delta, (0, 1), precision="highest").swapaxes(0, 1)
+    return jnp.tensordot(delta, h, (1, 0), precision="highest").swapaxes(1, 2)
 
 
 class Affine:
@@ -139,7 +146,7 @@ class Affine:
         if shared:  # d as the mean of δ / r over outputs, weighted by r²
             weight = jnp.sum(readout**2, axis=0, keepdims=True)
             delta = einsum("ao,aso->so", readout / jnp.where(weight > 0, weight, 1.0), delta)[None]
-        gradient = [w_scale * sum_of_products(slab, delta) for slab in slabs]
+        gradient = [w_scale * _sum_of_products(slab, delta) for slab in slabs]
         constant = [] if self.b_std is None else [b_scale * jnp.sum(delta, axis=1, keepdims=True)]
         gradient = jnp.concatenate([*gradient, *constant], axis=1)
         return SharedGradient(gradient[0], readout) if shared else Gradient(gradient)

@@ -30,7 +30,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ._checks import check_output, check_params
 from ._pytree import traced
-from .contractions import Factors, Gradient, InHalves, sum_of_products
+from .contractions import Factors, Gradient, InHalves
 
 # Calls that mean nothing but their body. Those with derivatives of their own, custom_jvp and custom_vjp, stay whole.
 INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr", "remat2": "jaxpr",
@@ -224,15 +224,33 @@ class Product:
     def cost(self, k: int) -> int:
         return min(self.by_factors(k), self.by_gradient(k))
 
-    def slabs(self, eqn: JaxprEqn, h: Array) -> list[Float[Array, "groups positions rows"]]:
-        """What the parameter is multiplied with at each position, as parts that belong to as many of its rows each."""
+    def arranged(self, eqn: JaxprEqn, h: Array) -> Array:
+        """h with its axes in order: those of groups first for a matrix product, the last but one for a convolution."""
         if self.kind == "convolution":
-            slabs = [slab.reshape(self.positions, self.groups, slab.shape[-1]) for slab in _slabs(eqn, h)]
-            return [slab.swapaxes(0, 1) for slab in slabs]
+            return _padded(eqn, h)
         contracted, batch = (axes[self.other] for axes in eqn.params["dimension_numbers"])
         free = [axis for axis in range(h.ndim) if axis not in (*contracted, *batch)]
         # The sum over contracted axes may run in any order, the same one in both examples.
-        return [h.transpose(*batch, *free, *contracted).reshape(self.groups, self.positions, self.fan_in)]
+        return h.transpose(*batch, *free, *contracted).reshape(self.groups, self.positions, self.fan_in)
+
+    def offsets(self, eqn: JaxprEqn) -> list[tuple[int, ...]]:
+        """The entries of a convolution's window; of a matrix product's there is one."""
+        if self.kind == "matrix product":
+            return [()]
+        shape, axes = eqn.invars[1].aval.shape, eqn.params["dimension_numbers"].rhs_spec[2:]
+        steps = zip(axes, eqn.params["rhs_dilation"], strict=True)
+        return list(itertools.product(*(range(0, shape[axis] * dilation, dilation) for axis, dilation in steps)))
+
+    def slab(self, eqn: JaxprEqn, h: Array, offset) -> Float[Array, "groups positions rows"]:
+        """What is seen of arranged h at each position through one entry of the window."""
+        if self.kind == "matrix product":
+            return h
+        out, strides = eqn.outvars[0].aval.shape, eqn.params["window_strides"]
+        stops = [out[axis] for axis in eqn.params["dimension_numbers"].out_spec[2:]]
+        widths = [(stop - 1) * stride + 1 for stop, stride in zip(stops, strides, strict=True)]
+        seen = jax.lax.dynamic_slice(h, (0, *offset, 0, 0), (len(h), *widths, *h.shape[-2:]))
+        seen = jax.lax.slice(seen, [0] * seen.ndim, seen.shape, (1, *strides, 1, 1))
+        return seen.reshape(self.positions, self.groups, -1).swapaxes(0, 1)
 
     def deltas(self, eqn: JaxprEqn, delta: Array) -> Float[Array, "k groups positions units"]:
         k = len(delta)
@@ -245,18 +263,25 @@ class Product:
         return delta.reshape(k, self.groups, self.positions, self.units)
 
     def features(
-        self,
-        slabs: list[Float[Array, "groups positions rows"]],
-        delta: Float[Array, "k groups positions units"],
-        constant: Float[Array, ""] | None,
+        self, eqn: JaxprEqn, h: Array, delta: Float[Array, "k groups positions units"], constant: Array | None
     ) -> Factors | Groups | Gradient:
-        """What the kernel takes of h, δ, and what the bias is multiplied with: what takes fewer operations."""
-        k, delta = len(delta), delta.swapaxes(0, 1)
-        if self.by_factors(k) >= self.by_gradient(k):
-            form = jax.vmap(sum_of_products, out_axes=1)
-            return Gradient(jnp.concatenate([form(slab, delta) for slab in slabs], axis=2))
-        h = jnp.concatenate(slabs, axis=2)
-        return Groups(Factors(h, None, delta)) if self.groups > 1 else Factors(h[0], constant, delta[0])
+        """What the kernel takes of arranged h, δ, and what the bias is multiplied with: what takes fewer operations."""
+        k, delta, slab = len(delta), delta.swapaxes(0, 1), functools.partial(self.slab, eqn, h)
+        if self.by_factors(k) < self.by_gradient(k):
+            h = jnp.moveaxis(self.over_window(eqn, slab), 0, 2).reshape(self.groups, self.positions, self.fan_in)
+            return Groups(Factors(h, None, delta)) if self.groups > 1 else Factors(h[0], constant, delta[0])
+        columns = delta.swapaxes(2, 3).reshape(self.groups, k * self.units, self.positions)
+
+        def part(offset):
+            rows = jnp.matmul(columns, slab(offset), precision="highest")
+            return rows.reshape(self.groups, k, self.units, -1).swapaxes(0, 1)
+
+        return Gradient(self.over_window(eqn, part).swapaxes(0, 1))
+
+    def over_window(self, eqn: JaxprEqn, function) -> Float[Array, "entry *value"]:
+        """function(offset) for each entry, one after another: slabs are as large as h, and XLA would keep them all."""
+        offsets = self.offsets(eqn)
+        return function(offsets[0])[None] if len(offsets) == 1 else jax.lax.map(function, jnp.asarray(offsets))
 
 
 class Groups(NamedTuple):
@@ -268,25 +293,13 @@ class Groups(NamedTuple):
         return jnp.sum(jax.vmap(Factors.product, 1)(self.factors, other.factors), axis=0)
 
 
-def _slabs(eqn: JaxprEqn, h: Array) -> list[Float[Array, "n *position group rows"]]:
-    """The patches of a convolution's input, one slab for each offset along the first axis, which copies least."""
-    p, kernel, out = eqn.params, eqn.invars[1].aval.shape, eqn.outvars[0].aval.shape
-    lhs, rhs, spec = p["dimension_numbers"]
-    gaps = [(low, high, dilation - 1) for (low, high), dilation in zip(p["padding"], p["lhs_dilation"], strict=True)]
-    h = jax.lax.pad(h.transpose(lhs[0], *lhs[2:], lhs[1]), jnp.zeros((), h.dtype), [(0, 0, 0), *gaps, (0, 0, 0)])
-    h = h.reshape(*h.shape[:-1], p["feature_group_count"], -1)
-
-    def seen(h, axis):
-        """h as seen from each entry of the window along an axis of positions, the first of which is number 1."""
-        size, stops = kernel[rhs[axis + 1]], out[spec[axis + 1]]
-        dilation, stride = p["rhs_dilation"][axis - 1], p["window_strides"][axis - 1]
-        width = (stops - 1) * stride + 1
-        starts = range(0, size * dilation, dilation)
-        return [jax.lax.slice_in_dim(h, start, start + width, stride, axis) for start in starts]
-
-    for axis in range(2, len(lhs) - 1):
-        h = jnp.concatenate(seen(h, axis), axis=-1)
-    return seen(h, 1)
+def _padded(eqn: JaxprEqn, h: Array) -> Float[Array, "n *position group channel"]:
+    """What the window of a convolution moves over."""
+    lhs = eqn.params["dimension_numbers"].lhs_spec
+    gaps = zip(eqn.params["padding"], eqn.params["lhs_dilation"], strict=True)
+    widths = [(0, 0, 0), *((low, high, dilation - 1) for (low, high), dilation in gaps), (0, 0, 0)]
+    h = jax.lax.pad(h.transpose(lhs[0], *lhs[2:], lhs[1]), jnp.zeros((), h.dtype), widths)
+    return h.reshape(*h.shape[:-1], eqn.params["feature_group_count"], -1)
 
 
 def find_product(program: Program, use: Use) -> Product | str:
@@ -380,9 +393,9 @@ class Plan:
             def change(i, values, z):
                 for leaf in at.get(i, ()):
                     product, step = products[leaf], program.steps[i]
-                    slabs = product.slabs(step.eqn, look_up(values, step.reads[product.other]))
-                    scale, dtype = product.use.scale(values), leaves[leaf].dtype
-                    inputs[leaf] = [(scale * slab.astype(dtype)).astype(dtype) for slab in slabs]
+                    h = product.arranged(step.eqn, look_up(values, step.reads[product.other]))
+                    dtype = leaves[leaf].dtype
+                    inputs[leaf] = (product.use.scale(values) * h.astype(dtype)).astype(dtype)
                 if i in biases:
                     leaf = biases[i]
                     constants[leaf] = jnp.asarray(products[leaf].bias.scale(values), leaves[leaf].dtype)
@@ -401,8 +414,9 @@ class Plan:
         (jacobians, deltas), (inputs, constants) = jax.jacrev(forward, (0, 1), has_aux=True)(chosen, probes)
 
         def of(leaf, product):
-            delta = product.deltas(program.steps[product.step].eqn, deltas[product.step])
-            return product.features(inputs[leaf], delta.astype(leaves[leaf].dtype), constants.get(leaf))
+            eqn = program.steps[product.step].eqn
+            delta = product.deltas(eqn, deltas[product.step]).astype(leaves[leaf].dtype)
+            return product.features(eqn, inputs[leaf], delta, constants.get(leaf))
 
         return Parts([*itertools.starmap(of, products.items()), *map(Gradient, jacobians.values())], examples, zero)
 
