@@ -221,8 +221,8 @@ for row in plan.rows:
 assert plan[".layers[1].weight"] == "matrix product"
 
 # %% [markdown]
-# The three matrices are contracted by inner products, the biases by their Jacobians, which are no larger than $\delta$
-# itself. Flax and Haiku go the same way; these lines are not run here:
+# The three matrices are contracted by inner products, and each bias goes with its matrix, since its gradient is the same
+# $\delta$. Flax and Haiku go the same way; these lines are not run here:
 #
 # ```python
 # params = model.init(key, x[:1])["params"]                                         # Flax (linen)
