@@ -311,6 +311,8 @@ def find_product(program: Program, use: Use) -> Product | str:
         return "repeated along new axes before it is used"
     if not jnp.issubdtype(step.eqn.outvars[0].aval.dtype, jnp.floating):
         return f"it enters {step.name} with complex numbers"
+    if 0 in (step.eqn.outvars[0].aval.size, step.eqn.invars[use.argument].aval.size):
+        return f"it enters a {step.name} without entries"
     parameter, other = use.argument, 1 - use.argument
     if step.name == "dot_general":
         dimension_numbers = step.eqn.params["dimension_numbers"]

@@ -512,6 +512,30 @@ def test_gradients_are_formed_without_convolutions():
     assert count(program) == 2 * count(forward) - 1  # forward, and back but to the input
 
 
+@pytest.mark.parametrize("num_outputs", [1, 3])
+@pytest.mark.parametrize(
+    ("spec", "shape", "window", "options"),
+    [
+        (("NCW", "OIW", "WNC"), (2, 4, 9), (6, 2, 3), {"window_strides": (2,), "feature_group_count": 2}),
+        (("NWC", "WIO", "NWC"), (1, 6, 2), (2, 2, 3), {"padding": ((-1, 2),), "lhs_dilation": (2,)}),
+        (("NWHDC", "HWIDO", "DNCHW"), (2, 4, 5, 3, 2), (2, 3, 2, 2, 3), {"rhs_dilation": (1, 2, 1)}),
+        (("NWC", "WIO", "NWC"), (1, 4, 2), (5, 2, 3), {}),  # nowhere does the window fit
+    ],
+)
+def test_convolutions_of_any_layout(spec, shape, window, options, num_outputs):
+    options = {"window_strides": (1,) * (len(shape) - 2), "padding": "VALID", **options}
+    key = jax.random.key(0)
+    params = {"w": jax.random.normal(key, window), "readout": jax.random.normal(key, (num_outputs,))}
+    x = jax.random.normal(key, (3, *shape))
+
+    def f(p, x):
+        h = jax.lax.conv_general_dilated(x, 0.5 * p["w"], dimension_numbers=spec, **options)
+        return jnp.tanh(jnp.sum(jnp.tanh(h)) * p["readout"])
+
+    expected = ntk.gram(ntk.jacobian_contraction(f, params), x)
+    np.testing.assert_allclose(ntk.gram(ntk.structured(f, params), x), expected, rtol=1e-10, atol=1e-13)
+
+
 def test_refuses_what_the_other_engines_refuse():
     f, params, shape = hand_written("mlp")
     with pytest.raises(TypeError, match=r"params\['w1'\] has dtype int"):
