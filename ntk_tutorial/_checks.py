@@ -25,8 +25,9 @@ def at_hand(array) -> bool:
 
 
 def _is_finite(array) -> bool:
+    values = np.asarray(array)  # np.sum of a JAX array would be JAX's
     with np.errstate(all="ignore"):
-        return bool(np.isfinite(np.sum(array)) or np.all(np.isfinite(array)))  # a sum takes no memory
+        return bool(np.isfinite(np.sum(values)) or np.all(np.isfinite(values)))  # a sum takes no memory
 
 
 def check_finite(**trees) -> None:

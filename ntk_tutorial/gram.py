@@ -61,8 +61,10 @@ def gram(
     """
     symmetric = x2 is None and mesh is None and getattr(pair, "symmetric", False)
     x1 = jnp.asarray(x1)
+    _check_examples(x1=x1)
+    if x2 is not None:
+        _check_examples(x2=x2)
     x2 = x1 if x2 is None else jnp.asarray(x2)
-    _check_examples(x1=x1, x2=x2)
     check_same_example_shape(x1, x2)
     _check_batch_size(batch_size)
     if batch_size is not None and memory_budget is not None:
