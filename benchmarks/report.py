@@ -19,9 +19,9 @@ FAR = 3  # times the limit: what takes longer is explained
 UNEXPECTED = "Not known; on an idle machine with two cores it was nearer."
 WHY = {  # by kind of workload; measured once, on an idle machine
     "infinite_fc": """\
-Beside the product of the inputs all work is on single entries: roots, divisions and polynomials, a layer in 1 to 2 ns of
-CPU where the formula's 30 operations at the rate of matrix products take 0.2 ns. XLA makes q and Θ of a layer in separate
-passes, which both evaluate what they share.""",
+Beside the product of the inputs all work is on single entries: roots, divisions and polynomials, a layer in 1 to 2 ns
+of CPU where the formula's 30 operations at the rate of matrix products take 0.2 ns. XLA makes q and Θ of a layer in
+separate passes, which both evaluate what they share.""",
     "infinite_conv": """\
 No part of the work is a matrix product, whose rate the limit supposes: entries are taken one by one, as without
 convolutions, and added up over windows as shifted copies. A layer takes 4 ns an entry where images have 16 positions on
