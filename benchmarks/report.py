@@ -25,7 +25,8 @@ separate passes, which both evaluate what they share.""",
     "infinite_conv": """\
 No part of the work is a matrix product, whose rate the limit supposes: entries are taken one by one, as without
 convolutions, and added up over windows as shifted copies. A layer takes 4 ns an entry where images have 16 positions on
-a side, and 18 ns with pooling where they have 8, whose innermost loops are short.""",
+a side, and 18 ns with pooling where they have 8: XLA adds up a window anew in each pass that reads the sum, in loops as
+short as a row.""",
     "finite_cnn": """\
 With 10 outputs, eight tenths go into the forward pass, the 10 backward passes and the gradients of each example, of
 which matrix products are a bit more than half. The rest moves memory: patches, masks, sums of patches on the way back,
