@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -293,6 +294,12 @@ def test_the_seed_changes_the_tasks_and_the_solution_still_holds(tmp_path):
     assert "SEED = 7\n" in text(folder / "linearization-student.ipynb")
     assert grade.given(folder)["SEED"] == 7
     assert grade.grade(folder / "linearization-solution.ipynb", folder).verdict == "graded 20/20"
+
+
+def test_a_process_that_does_not_start_says_what_may_be_missing(monkeypatch):
+    monkeypatch.setattr("confined.sys.executable", shutil.which("true"))
+    with Confined(["1 + 1"], Limits(), []) as submission, pytest.raises(Stopped, match="before the first cell; try"):
+        submission.run()
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,9 @@ class Confined:
 
     def _gone(self):
         self._end()
+        if self.cell == 0:
+            needed = "import IPython, matplotlib, ntk_tutorial, scipy"
+            raise Stopped(f"not run: its process ended before the first cell; try {sys.executable} -c '{needed}'")
         raise Stopped(f"stopped: the notebook ended its own process{self._where()}")
 
     def _where(self) -> str:
