@@ -222,8 +222,6 @@ def _draw(
     balanced: bool = False,
 ) -> Dataset:
     """Images of the data set of that name, drawn and prepared as `digits` says."""
-    from sklearn.decomposition import PCA
-
     if labels not in ("parity", "one_hot"):
         raise ValueError(f'labels are "parity" or "one_hot", got {labels!r}')
     if images and num_components is not None:
@@ -236,26 +234,27 @@ def _draw(
     x, y = (np.concatenate(parts)[rows] for parts in (published[::2], published[1::2]))
 
     x = _shrunk(x.reshape(*x.shape[:3], -1).astype(float), size)
-    shape, x = x.shape[1:], x.reshape(len(x), -1)
+    shape, x = x.shape[1:], on_sphere(jnp.asarray(_centred(x.reshape(len(x), -1), num_train, num_components), float))
+    x = x.reshape(-1, *shape) if images else x
+
+    place = np.argmax(y[:, None] == np.asarray(classes), axis=1)
+    signs = jnp.asarray(1.0 - 2.0 * (place % 2), x.dtype)[:, None]
+    y = jax.nn.one_hot(place, len(classes), dtype=x.dtype) if labels == "one_hot" else signs
+    return Dataset(x[:num_train], y[:num_train], x[num_train:], y[num_train:])
+
+
+def _centred(x: np.ndarray, num_train: int, num_components: int | None) -> np.ndarray:
+    """Rows less the mean of the training rows, all of their entries or so many principal components."""
+    from sklearn.decomposition import PCA
+
     mean = x[:num_train].mean(0)
     if np.any(np.all(x == mean, axis=1)):
         raise ValueError("an image equals the training mean, so it cannot be scaled: take more training images")
     if num_components is None:
-        x = x - mean
-    elif 1 <= num_components <= min(num_train, x.shape[1]):
-        x = PCA(num_components, svd_solver="full").fit(x[:num_train]).transform(x)
-    else:
-        raise ValueError(f"num_components must lie between 1 and {min(num_train, x.shape[1])}, got {num_components}")
-    x = on_sphere(jnp.asarray(x, float))
-    x = x.reshape(-1, *shape) if images else x
-
-    place = np.argmax(y[:, None] == np.asarray(classes), axis=1)
-    y = (
-        jax.nn.one_hot(place, len(classes), dtype=x.dtype)
-        if labels == "one_hot"
-        else jnp.asarray(1.0 - 2.0 * (place % 2), x.dtype)[:, None]
-    )
-    return Dataset(x[:num_train], y[:num_train], x[num_train:], y[num_train:])
+        return x - mean
+    if 1 <= num_components <= min(num_train, x.shape[1]):
+        return PCA(num_components, svd_solver="full").fit(x[:num_train]).transform(x)
+    raise ValueError(f"num_components must lie between 1 and {min(num_train, x.shape[1])}, got {num_components}")
 
 
 def _rows(

@@ -173,35 +173,44 @@ def relative_scale(
     if f_x.shape != y.shape:
         raise ValueError(f"outputs have shape {f_x.shape} and targets {y.shape}: they must agree")
 
-    def slope_along(u):  # DF(θ) u, as a function of θ
-        return lambda theta: jax.jvp(outputs, (theta,), (u,))[1]
+    start_key, key = jax.random.split(key)
+    slope = _slope(outputs, theta, start_key, num_iterations)
+    residual = _norm(f_x - y / len(x) ** 0.5)
+    run = functools.partial(_curvature, outputs, theta, num_iterations=num_iterations)
+    curvature = jnp.max(jax.lax.map(run, jax.random.split(key, num_starts)))
+    return RelativeScale(residual * curvature / slope**2, residual, slope, curvature)
 
-    def turn(u, g):  # D²F[u, ·]ᵀ g
-        return jax.vjp(slope_along(u), theta)[1](g)[0]
 
-    def step(_, state):  # u and v take turns
-        u, _, g, _ = state
-        v = _unit(turn(u, g))
-        bend = jax.jvp(slope_along(u), (theta,), (v,))[1]
-        return v, u, _unit(bend), _norm(bend)
+def _along(outputs, u):
+    """DF(θ) u, as a function of θ."""
+    return lambda theta: jax.jvp(outputs, (theta,), (u,))[1]
 
-    def curvature(key):
-        keys = jax.random.split(key, 3)
-        shapes = (theta.shape, theta.shape, f_x.shape)
-        start = [_unit(jax.random.normal(k, shape, theta.dtype)) for k, shape in zip(keys, shapes, strict=True)]
-        return jax.lax.fori_loop(0, num_iterations, step, (*start, jnp.zeros((), f_x.dtype)))[-1]
 
-    def climb(_, state):
-        change = slope_along(state[0])(theta)
+def _slope(outputs, theta: Array, key: PRNGKeyArray, num_iterations: int) -> Float[Array, ""]:
+    """‖DF(θ)‖, by power iteration."""
+    f_x, pull_back = jax.vjp(outputs, theta)
+
+    def step(_, state):
+        change = _along(outputs, state[0])(theta)
         return _unit(pull_back(change)[0]), _norm(change)
 
-    pull_back = jax.vjp(outputs, theta)[1]
-    start_key, key = jax.random.split(key)
-    start = _unit(jax.random.normal(start_key, theta.shape, theta.dtype))
-    slope = jax.lax.fori_loop(0, num_iterations, climb, (start, jnp.zeros((), f_x.dtype)))[1]
-    residual = _norm(f_x - y / len(x) ** 0.5)
-    curved = jnp.max(jax.lax.map(curvature, jax.random.split(key, num_starts)))
-    return RelativeScale(residual * curved / slope**2, residual, slope, curved)
+    start = _unit(jax.random.normal(key, theta.shape, theta.dtype))
+    return jax.lax.fori_loop(0, num_iterations, step, (start, jnp.zeros((), f_x.dtype)))[1]
+
+
+def _curvature(outputs, theta: Array, key: PRNGKeyArray, *, num_iterations: int) -> Float[Array, ""]:
+    """A maximum of ‖D²F(θ)[u, v]‖ over unit vectors, from one start: u and v take turns."""
+    f_x = jax.eval_shape(outputs, theta)
+
+    def step(_, state):
+        u, _, g, _ = state
+        v = _unit(jax.vjp(_along(outputs, u), theta)[1](g)[0])  # the best one: D²F[u, ·]ᵀ g
+        bend = jax.jvp(_along(outputs, u), (theta,), (v,))[1]
+        return v, u, _unit(bend), _norm(bend)
+
+    draws = zip(jax.random.split(key, 3), (theta.shape, theta.shape, f_x.shape), strict=True)
+    start = [_unit(jax.random.normal(k, shape, theta.dtype)) for k, shape in draws]
+    return jax.lax.fori_loop(0, num_iterations, step, (*start, jnp.zeros((), f_x.dtype)))[-1]
 
 
 def _unit(u: Array) -> Array:

@@ -150,7 +150,7 @@ def _exact_where_equal(q12: Array, variance: Array, fingerprint1: Array, fingerp
     An angle of zero would be seen as one of √rounding. Derivatives are those of q12.
     """
     fingerprint1, q12, fingerprint2 = beside(fingerprint1, q12, fingerprint2)
-    variance, _, _ = beside(variance, q12, variance)
+    variance, *_ = beside(variance, q12, variance)
     error = variance - q12
     equal = (fingerprint1 == fingerprint2) & (jnp.abs(error) < 1e-3 * variance)
     return q12 + jax.lax.stop_gradient(jnp.where(equal, error, 0.0))

@@ -197,7 +197,7 @@ def test_neighbours_are_not_taken_for_the_same():
     """Examples that differ in one number, by little, or have only numbers that need few bits."""
     kernel = ntk.infinite_ntk(ntk.mlp(8, 1, 1, ntk.relu, w_std=2.0**0.5))
     rng = np.random.default_rng(0)
-    x = jnp.asarray((rng.random((400, 784)) < 0.5).astype(float))  # in pairs, one entry changed
+    x = jnp.asarray((rng.random((400, 784)) < 0.5).astype(float))
     near = x.at[jnp.arange(400), rng.integers(784, size=400)].add(1e-4)
     cosine = jnp.sum(x * near, 1) / jnp.linalg.norm(x, axis=1) / jnp.linalg.norm(near, axis=1)
     norms, angle = jnp.linalg.norm(x, axis=1) * jnp.linalg.norm(near, axis=1), jnp.arccos(jnp.minimum(cosine, 1.0))

@@ -115,9 +115,21 @@ def check_recursion(method: Callable) -> Verdict:
 
     It is tried on a fresh draw, where other coordinates than the first two make the target.
     """
+    fresh = _fresh()
+    predicted = _predictions(method, fresh)
+    if isinstance(predicted, Verdict):
+        return predicted
+    error, single = (float(np.mean((p - fresh.y_test.ravel()) ** 2)) for p in (predicted, _reference(1, 0.5)))
+    if error < SMALL_ERROR:
+        return Verdict(True, f"an error below {SMALL_ERROR:g} on a fresh draw, where one fit has {single:.2f}")
+    return Verdict(False, _known_slip(predicted, fresh, error, single) or _guess(error, single))
+
+
+def _predictions(method: Callable, data: Dataset) -> np.ndarray | Verdict:
+    """What the method predicts, or why that is nothing to be judged."""
+    x, y, x_test, _ = data
     if not callable(method):
         return Verdict(False, f"give the function itself, method(x_train, y_train, x_test); got {method!r}")
-    x, y, x_test, y_test = _fresh()
     try:
         given = method(x, y, x_test)
     except Exception as error:
@@ -135,43 +147,41 @@ def check_recursion(method: Callable) -> Verdict:
         )
     if not np.all(np.isfinite(predicted)):
         return Verdict(False, "some predictions are not finite: add 10⁻⁶ to the kernel's diagonal, use float64")
-    predicted = predicted.ravel()
-    error, single = (float(np.mean((p - y_test.ravel()) ** 2)) for p in (predicted, _reference(1, 0.5)))
-    if error < SMALL_ERROR:
-        return Verdict(True, f"an error below {SMALL_ERROR:g} on a fresh draw, where one fit has {single:.2f}")
+    return predicted.ravel()
+
+
+def _known_slip(predicted: np.ndarray, data: Dataset, error: float, single: float) -> str | None:
+    """What was done instead, where the predictions tell."""
 
     def equals(expected):
         return np.linalg.norm(predicted - expected) < 0.02 * np.linalg.norm(expected)
 
-    if equals(np.prod(np.asarray(x_test)[:, :2], 1)):
-        return Verdict(False, "this is x₁x₂ whatever the data are: the check's target is made of other coordinates")
+    if equals(np.prod(np.asarray(data.x_test)[:, :2], 1)):
+        return "this is x₁x₂ whatever the data are: the check's target is made of other coordinates"
     if equals(_reference(1, 0.5)):
-        return Verdict(
-            False, f"this is one fit, whose error is {single:.2f}: multiply the inputs by the root of M, fit again"
-        )
+        return f"this is one fit, whose error is {single:.2f}: multiply the inputs by the root of M, fit again"
     if equals(_reference(2, 0.5)):
-        return Verdict(False, f"one recursion only: its error is {error:.2f}, where one fit has {single:.2f}; go on")
+        return f"one recursion only: its error is {error:.2f}, where one fit has {single:.2f}; go on"
     if any(equals(_reference(fits, 1.0)) for fits in (2, 3, 4)):
-        return Verdict(
-            False,
-            f"inputs multiplied by M itself learn, too, with an error of {error:.2f} here: take its symmetric root",
-        )
+        return f"inputs multiplied by M itself learn, too, with an error of {error:.2f} here: take its symmetric root"
+    return None
+
+
+def _guess(error: float, single: float) -> str:
+    """What may be wrong, from the size of the error."""
     if error > 1.2:
-        return Verdict(
-            False,
+        return (
             f"an error of {error:.2f} is worse than predicting 0: are test inputs multiplied by the root, too, and are "
-            "predictions in the order of x_test?",
+            "predictions in the order of x_test?"
         )
     if error > 0.8 * single:
-        return Verdict(
-            False,
-            f"an error of {error:.2f}, where one fit has {single:.2f}: is the gradient that with respect to the input?",
+        return (
+            f"an error of {error:.2f}, where one fit has {single:.2f}: is the gradient that with respect to the input?"
         )
-    return Verdict(
-        False,
+    return (
         f"an error of {error:.3f} is less than the {single:.2f} of one fit, but three recursions get below "
         f"{SMALL_ERROR:g}: take the root of M, of gradients with respect to the original inputs, and add 10⁻⁶ to the "
-        "kernel's diagonal, no more",
+        "kernel's diagonal, no more"
     )
 
 
